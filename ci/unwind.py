@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Proof that the sweep sees each unwind step: take one away, sweep, and it must be reported.
+
+ci/unwind/*.patch each remove one step of an error path. This applies them in turn to a copy of the
+sources, builds it, sweeps corpus/seeds and shows which oracle spoke. The unpatched copy must be
+silent first.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PATCHES = ROOT / "ci" / "unwind"
+SOURCES = ["CMakeLists.txt", "engine", "faultinj", "fuzz", "ci"]
+
+
+def fail(code, text):
+    print(f"ci/unwind-check: {text}", file=sys.stderr)
+    sys.exit(code)
+
+
+def run(cmd, **kw):
+    return subprocess.run([str(c) for c in cmd], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace", **kw)
+
+
+class Copy:
+    """A copy of the sources with a build directory of its own, kept between patches."""
+
+    def __init__(self, work):
+        self.src, self.build = work / "src", work / "build"
+        work.mkdir(parents=True, exist_ok=True)
+        self.restore()
+        r = run(["cmake", "-S", self.src, "-B", self.build, "-G", "Ninja", "-DCMAKE_C_COMPILER=clang-14",
+                 "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_C_FLAGS_DEBUG=-O1", "-DFAULTLINE_TESTS=OFF",
+                 "-DFAULTLINE_WERROR=OFF"])
+        if r.returncode:
+            fail(3, f"configuring {self.src} failed:\n{r.stdout}")
+
+    def restore(self, only=None):
+        """Puts the original text back; files that did not change keep their time stamps."""
+        for name in SOURCES:
+            top = ROOT / name
+            for f in [top] if top.is_file() else sorted(p for p in top.rglob("*") if p.is_file()):
+                if "__pycache__" in f.parts:
+                    continue
+                to = self.src / f.relative_to(ROOT)
+                if only is not None and to not in only:
+                    continue
+                data = f.read_bytes()
+                if not to.is_file() or to.read_bytes() != data:
+                    to.parent.mkdir(parents=True, exist_ok=True)
+                    to.write_bytes(data)
+
+    def apply(self, patch):
+        r = run(["patch", "-p1", "--no-backup-if-mismatch", "-i", patch], cwd=self.src)
+        if r.returncode:
+            return r.stdout
+        return None
+
+    def make(self):
+        return run(["cmake", "--build", self.build, "--target", "faultline"])
+
+    def sweep(self):
+        exe = next(p for p in (self.build / "fuzz" / "faultline", self.build / "faultline") if p.is_file())
+        try:
+            r = subprocess.run([exe, "sweep", "--json", "corpus/seeds"], cwd=ROOT, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, errors="replace",
+                               timeout=300)
+        except subprocess.TimeoutExpired:
+            fail(3, "the sweep did not end within 300 s")
+        rows = [json.loads(x) for x in r.stdout.splitlines() if x.startswith("{")]
+        return r.returncode, [x for x in rows if x["type"] == "finding"], r.stderr
+
+
+def title(patch):
+    """The first line of a patch says which step it removes."""
+    with patch.open() as f:
+        return f.readline().strip()
+
+
+def main(argv):
+    p = argparse.ArgumentParser(prog="ci/unwind-check", description=__doc__.splitlines()[0],
+                                epilog="Exit: 0 all reported, 1 one was missed, 2 usage, 3 environment.")
+    p.add_argument("names", nargs="*", metavar="NAME", help="patches to try (default: all)")
+    p.add_argument("--json", action="store_true", help="a JSON line per patch")
+    p.add_argument("--work", type=Path, default=ROOT / "build" / "unwind", metavar="DIR",
+                   help="where the copy is built (default build/unwind)")
+    args = p.parse_args(argv)
+    patches = sorted(PATCHES.glob("*.patch"))
+    if args.names:
+        have = {x.stem: x for x in patches}
+        unknown = [n for n in args.names if n not in have]
+        if unknown:
+            p.error(f"no patch named {', '.join(unknown)} in ci/unwind")
+        patches = [have[n] for n in args.names]
+    if shutil.which("patch") is None:
+        fail(3, "no patch(1); ci/deps installs it")
+
+    copy = Copy(args.work.resolve())
+    if (r := copy.make()).returncode:
+        fail(3, f"the unpatched copy does not build:\n{r.stdout[-3000:]}")
+    code, findings, err = copy.sweep()
+    if code != 0:
+        fail(3, f"the unpatched copy is not silent (exit {code}): "
+                f"{findings[0]['what'] if findings else err[-500:]}")
+
+    missed = 0
+    for patch in patches:
+        start = time.monotonic()
+        row = {"v": 1, "type": "unwind", "patch": patch.stem, "step": title(patch), "applies": True,
+               "builds": True, "found": False, "oracles": {}}
+        error = copy.apply(patch)
+        if error is not None:
+            row["applies"] = False
+        elif copy.make().returncode:
+            row["builds"] = False
+        else:
+            code, findings, err = copy.sweep()
+            row["found"] = code == 1 and bool(findings)
+            row["oracles"] = dict(Counter(f["oracle"] for f in findings))
+            row["first"] = findings[0]["what"] if findings else None
+        copy.restore()
+        row["seconds"] = round(time.monotonic() - start, 1)
+        missed += not row["found"]
+        if args.json:
+            print(json.dumps(row), flush=True)
+        else:
+            how = ("does not apply" if not row["applies"] else "does not build" if not row["builds"]
+                   else "MISSED" if not row["found"]
+                   else " ".join(f"{o}:{n}" for o, n in sorted(row["oracles"].items())))
+            print(f"{patch.stem:<34} {how:<40} {row['step']}", flush=True)
+    if args.json:
+        print(json.dumps({"v": 1, "type": "total", "patches": len(patches), "found": len(patches) - missed,
+                          "missed": missed}))
+    else:
+        print(f"{len(patches) - missed} of {len(patches)} removed steps reported by the sweep")
+    return 1 if missed or not patches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

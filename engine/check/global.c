@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What takes every mm to know: references, the commit equation, pages and slab objects that somebody
+ * can reach. Recounts live in the `seen` fields; a mm whose VMAs cannot be walked stops the rows that
+ * would only repeat, wrongly, that its part is missing.
+ */
+#include "checks.h"
+
+struct totals {
+	u64 objects[NR_CACHES];
+	u64 account_pages, nr_ptes;
+	u64 module_refs[NR_BINFMTS];
+	bool sound;
+};
+
+/* ---- the machine's own lists ---------------------------------------------------------------- */
+
+static bool check_lists(struct chk *c, struct totals *t)
+{
+	const struct machine *m = c->m;
+	struct chk_obj obj = chk_obj(OBJ_MACHINE, m, 0);
+	bool ok;
+	u64 n;
+
+	ok = chk_true(c, CHK_task_list, __func__, obj,
+		      chk_ring(&m->tasks, chk_bound(m, CACHE_task_struct), &n), "a ring of tasks",
+		      "links that do not match") &&
+	     chk_eq(c, CHK_task_list, __func__, obj, m->nr_tasks, n);
+	t->objects[CACHE_task_struct] = n + m->cfg.cpus;
+	ok &= chk_true(c, CHK_mm_list, __func__, obj,
+		       chk_ring(&m->mms, chk_bound(m, CACHE_mm_struct), &n), "a ring of mms",
+		       "links that do not match") &&
+	      chk_eq(c, CHK_mm_list, __func__, obj, m->nr_mms, n);
+	t->objects[CACHE_mm_struct] = n;
+	ok &= chk_true(c, CHK_file_list, __func__, obj,
+		       chk_ring(&m->files, chk_bound(m, CACHE_file), &n), "a ring of files",
+		       "links that do not match");
+	t->objects[CACHE_file] = n;
+	ok &= chk_true(c, CHK_file_list, __func__, obj,
+		       chk_ring(&m->inodes, chk_bound(m, CACHE_inode), &n), "a ring of inodes",
+		       "links that do not match");
+	t->objects[CACHE_inode] = n;
+	return ok;
+}
+
+static void clear_seen(struct machine *m)
+{
+	struct file_inode *inode;
+	struct mm_struct *mm;
+	struct file *file;
+
+	for (u32 i = 0; i < m->nr_chunks; i++) {
+		for (u32 j = 0; j < MEM_MAP_CHUNK; j++) {
+			m->mem_map[i][j].seen[SEEN_MAPPED] = 0;
+			m->mem_map[i][j].seen[SEEN_CACHED] = 0;
+		}
+	}
+	list_for_each_entry(file, &m->files, files)
+		file->seen[SEEN_REFERENCES] = 0;
+	list_for_each_entry(inode, &m->inodes, inodes) {
+		for (unsigned int i = 0; i < ARRAY_SIZE(inode->seen); i++)
+			inode->seen[i] = 0;
+	}
+	list_for_each_entry(mm, &m->mms, mms) {
+		mm->seen[SEEN_USERS] = mm->seen[SEEN_LAZY] = 0;
+		mm->seen[SEEN_STATE] = MM_SOUND;
+	}
+	m->init_mm.seen[SEEN_USERS] = m->init_mm.seen[SEEN_LAZY] = 0;
+}
+
+/* ---- tasks and CPUs ------------------------------------------------------------------------- */
+
+bool chk_is_live_mm(const struct machine *m, const struct mm_struct *mm)
+{
+	const struct mm_struct *pos;
+
+	if (mm == &m->init_mm)
+		return true;
+	list_for_each_entry(pos, &m->mms, mms) {
+		if (pos == mm)
+			return true;
+	}
+	return false;
+}
+
+static void check_task(struct chk *c, struct task_struct *tsk, struct totals *t)
+{
+	const struct machine *m = c->m;
+	struct chk_obj obj = chk_obj(OBJ_TASK, tsk, 0);
+	unsigned int on_cpu = 0;
+
+	for (unsigned int cpu = 0; cpu < m->cfg.cpus; cpu++)
+		on_cpu += m->rqs[cpu].curr == tsk;
+	chk_eq(c, CHK_task_usage, __func__, obj, (tsk->state != TASK_DEAD) + on_cpu,
+	       (u64)(s64)atomic_read(&tsk->usage));
+	t->objects[CACHE_pid] += tsk->pid_obj != NULL;
+	if (tsk->stack)
+		tsk->stack->seen[SEEN_MAPPED]++;
+
+	if (!chk_true(c, CHK_active_mm, __func__, obj, !tsk->mm || tsk->active_mm == tsk->mm,
+		      "active_mm: its mm", "another mm, or none"))
+		return;
+	if (!tsk->active_mm) {
+		chk_eq(c, CHK_active_mm, __func__, obj, 0, on_cpu);
+		return;
+	}
+	if (!chk_true(c, CHK_active_mm, __func__, obj, chk_is_live_mm(m, tsk->active_mm),
+		      "a live mm", "one that has been freed")) {
+		t->sound = false;
+		return;
+	}
+	if (tsk->mm)
+		tsk->mm->seen[SEEN_USERS]++;
+	else
+		tsk->active_mm->seen[SEEN_LAZY]++;
+}
+
+static void check_cpu(struct chk *c, unsigned int cpu)
+{
+	const struct machine *m = c->m;
+	const struct rq *rq = &m->rqs[cpu];
+	struct chk_obj obj = chk_obj(OBJ_CPU, rq, cpu);
+
+	chk_true(c, CHK_cpu_mm, __func__, obj, !rq->prev_mm, "prev_mm: none, the switch is over",
+		 "an mm");
+	/* a CPU that only borrows an mm may have been made to leave its tables */
+	chk_true(c, CHK_cpu_mm, __func__, obj,
+		 rq->curr && (rq->loaded == rq->curr->active_mm ||
+			      (!rq->curr->mm && rq->loaded == &m->init_mm)),
+		 "the tables of its task's active_mm", "others");
+}
+
+static void check_tasks(struct chk *c, struct totals *t)
+{
+	struct machine *m = c->m;
+	struct task_struct *tsk;
+
+	list_for_each_entry(tsk, &m->tasks, tasks)
+		check_task(c, tsk, t);
+	for (unsigned int cpu = 0; cpu < m->cfg.cpus; cpu++) {
+		check_task(c, m->rqs[cpu].idle, t);
+		check_cpu(c, cpu);
+	}
+}
+
+/* ---- mms ------------------------------------------------------------------------------------ */
+
+static void check_holders(struct chk *c, struct mm_struct *mm)
+{
+	struct chk_obj obj = chk_obj(OBJ_MM, mm, 0);
+	u32 mask = 0;
+
+	chk_eq(c, CHK_mm_users, __func__, obj, mm->seen[SEEN_USERS],
+	       (u64)(s64)atomic_read(&mm->mm_users));
+	chk_eq(c, CHK_mm_count, __func__, obj, (mm->seen[SEEN_USERS] > 0) + mm->seen[SEEN_LAZY],
+	       (u64)(s64)atomic_read(&mm->mm_count));
+	for (unsigned int cpu = 0; cpu < c->m->cfg.cpus; cpu++)
+		mask |= (u32)(c->m->rqs[cpu].loaded == mm) << cpu;
+	chk_eq_hex(c, CHK_cpu_mask, __func__, obj, mask, mm->cpu_vm_mask);
+}
+
+static void check_chains(struct chk *c, struct mm_struct *mm, struct totals *t)
+{
+	if (atomic_read(&mm->mm_users) <= 0) {
+		mm->seen[SEEN_STATE] = MM_DEAD;
+		return;
+	}
+	if (!chk_chains(c, mm, &t->objects[CACHE_anon_vma_chain])) {
+		mm->seen[SEEN_STATE] = MM_DAMAGED;
+		t->sound = false;
+	}
+}
+
+static void check_mm(struct chk *c, struct mm_struct *mm, struct mm_scan *s, struct totals *t)
+{
+	struct machine *m = c->m;
+	bool alive = mm->seen[SEEN_STATE] == MM_SOUND;
+
+	if (mm->seen[SEEN_STATE] != MM_DAMAGED)
+		chk_tables(c, mm, s, true);
+	if (mm->context.ldt) {
+		t->objects[CACHE_ldt_struct]++;
+		mm->context.ldt->entries->seen[SEEN_MAPPED]++;
+	}
+	if (mm->exe_file)
+		mm->exe_file->seen[SEEN_REFERENCES]++;
+	chk_mm_rest(c, mm);
+	t->objects[CACHE_pgd] += m->geo.shared_kernel_pmd;
+	t->objects[CACHE_ptl] += s->nr_ptls;
+	t->nr_ptes += s->nr_ptes;
+	if (mm->seen[SEEN_STATE] == MM_DAMAGED)
+		return;
+	chk_rss(c, mm, s);
+	if (!alive)
+		return;
+	chk_counters(c, mm, s);
+	chk_file_vmas(mm);
+	t->objects[CACHE_anon_vma] += chk_anon_vmas(c, mm);
+	for (unsigned int i = 0; i < NR_BINFMTS; i++)
+		t->module_refs[i] += mm->binfmt && mm->binfmt->module == &m->modules[i];
+}
+
+/* The sums of an mm's VMAs are needed only once the chains of all mms are known to be sound. */
+static void check_mms(struct chk *c, struct totals *t)
+{
+	struct machine *m = c->m;
+	struct task_struct *tsk;
+	struct mm_struct *mm;
+
+	list_for_each_entry(mm, &m->mms, mms) {
+		struct mm_scan s = {0};
+
+		check_holders(c, mm);
+		if (atomic_read(&mm->mm_users) > 0 && !chk_structure(c, mm, &s)) {
+			mm->seen[SEEN_STATE] = MM_DAMAGED;
+			t->sound = false;
+			continue;
+		}
+		check_chains(c, mm, t);
+		t->objects[CACHE_vm_area_struct] += s.nr_vmas;
+		t->account_pages += s.account_pages;
+	}
+	list_for_each_entry(tsk, &m->tasks, tasks) {
+		if (tsk->mm && chk_is_live_mm(m, tsk->mm) && tsk->mm->seen[SEEN_STATE] == MM_SOUND)
+			chk_vmacache(c, tsk);
+	}
+	list_for_each_entry(mm, &m->mms, mms) {
+		struct mm_scan s = {0};
+
+		if (mm->seen[SEEN_STATE] == MM_SOUND)
+			chk_sum(mm, &s);
+		check_mm(c, mm, &s, t);
+	}
+	if (!t->sound)
+		return;
+	list_for_each_entry(mm, &m->mms, mms) {
+		if (mm->seen[SEEN_STATE] == MM_SOUND)
+			chk_anon_vma_counts(c, mm);
+	}
+}
+
+/* init_mm has no VMAs; its pgd and the tables under the kernel half are the machine's. */
+static void check_init_mm(struct chk *c, struct totals *t)
+{
+	struct machine *m = c->m;
+	struct mm_struct *mm = &m->init_mm;
+	struct page *pgd = mm->pgd;
+
+	chk_eq(c, CHK_mm_count, __func__, chk_obj(OBJ_MM, mm, 0), 1 + (u64)mm->seen[SEEN_LAZY],
+	       (u64)(s64)atomic_read(&mm->mm_count));
+	chk_true(c, CHK_mm_locks, __func__, chk_obj(OBJ_MM, mm, 0),
+		 !mm->mmap_sem.writer && !mm->mmap_sem.readers && !mm->page_table_lock.writer &&
+			 !mm->page_table_lock.readers,
+		 "locks of init_mm: free", "held");
+	m->zero_page->seen[SEEN_MAPPED]++;
+	pgd->seen[SEEN_MAPPED]++;
+	t->objects[CACHE_ptl] += pgd->ptl != NULL;
+	for (unsigned int i = m->geo.kernel_boundary; i < m->geo.ptrs[PT_PGD]; i++) {
+		struct page *pt = chk_page(m, pte_pfn(pt_get(pgd, i)));
+
+		if (!pt || pt->type == PAGE_FREE || pte_none(pt_get(pgd, i)))
+			continue;
+		pt->seen[SEEN_MAPPED]++;
+		t->objects[CACHE_ptl] += pt->ptl != NULL;
+	}
+}
+
+/* ---- files ---------------------------------------------------------------------------------- */
+
+static void check_page_cache(struct chk *c, struct file_inode *inode)
+{
+	const struct address_space *mapping = &inode->i_data;
+	struct chk_obj obj = chk_obj(OBJ_INODE, inode, 0);
+	u64 nodes, next_index = 0;
+
+	if (!chk_true(c, CHK_page_cache, __func__, obj,
+		      !rb_check(&mapping->page_tree, c->m->nr_alloc[PAGE_FILE] + 1, &nodes),
+		      "a red-black tree", "colours, heights, parents or marks that are not of one"))
+		return;
+	chk_eq(c, CHK_page_cache, __func__, obj, nodes, mapping->nr_pages);
+	for (struct rb_node *n = rb_first(&mapping->page_tree); n; n = rb_next(n)) {
+		struct page *page = rb_entry(n, struct page, cache_node);
+
+		if (!chk_true(c, CHK_page_cache, __func__, chk_obj(OBJ_PAGE, page, 0),
+			      page->type == PAGE_FILE && page->mapping == mapping &&
+				      page->index >= next_index && page->index < inode->size,
+			      "a page of this cache, by index", "another one"))
+			return;
+		next_index = page->index + 1;
+		page->seen[SEEN_CACHED]++;
+	}
+}
+
+static void check_files(struct chk *c, struct totals *t)
+{
+	struct machine *m = c->m;
+	struct file_inode *inode;
+	struct file *file;
+
+	list_for_each_entry(file, &m->files, files) {
+		struct chk_obj obj = chk_obj(OBJ_FILE, file, 0);
+
+		if (t->sound)
+			chk_eq(c, CHK_file_refs, __func__, obj, (u64)file->seen[SEEN_REFERENCES] + file->opened,
+			       (u64)(s64)atomic_read(&file->f_count));
+		file->f_inode->seen[SEEN_OPEN]++;
+		file->f_inode->seen[SEEN_WRITERS] += !!(file->f_mode & FMODE_WRITE);
+	}
+	list_for_each_entry(inode, &m->inodes, inodes) {
+		chk_eq(c, CHK_inode_refs, __func__, chk_obj(OBJ_INODE, inode, 0),
+		       inode->seen[SEEN_OPEN], (u64)(s64)atomic_read(&inode->i_count));
+		check_page_cache(c, inode);
+		if (t->sound)
+			chk_mapping(c, inode);
+	}
+}
+
+/* ---- pages ---------------------------------------------------------------------------------- */
+
+static void check_page(struct chk *c, const struct page *page)
+{
+	struct chk_obj obj = chk_obj(OBJ_PAGE, page, 0);
+	u64 mapped = page->seen[SEEN_MAPPED];
+	u64 refs = mapped + page->seen[SEEN_CACHED];
+
+	switch (page->type) {
+	case PAGE_ANON:
+	case PAGE_FILE:
+		chk_eq(c, CHK_page_refcount, __func__, obj, refs,
+		       (u64)(s64)atomic_read(&page->_refcount));
+		break;
+	default:
+		chk_eq(c, CHK_page_holder, __func__, obj, 1, mapped);
+		chk_eq(c, CHK_page_refcount, __func__, obj, 1,
+		       (u64)(s64)atomic_read(&page->_refcount));
+		mapped = 0;
+	}
+	chk_eq(c, CHK_page_mapcount, __func__, obj, mapped, (u64)(s64)page->_mapcount);
+}
+
+static void check_pages(struct chk *c)
+{
+	const struct machine *m = c->m;
+	u64 types[NR_PAGE_TYPES] = {0}, pages = 0;
+
+	for (u32 i = 0; i < m->nr_chunks; i++) {
+		for (u32 j = 0; j < MEM_MAP_CHUNK; j++) {
+			const struct page *page = &m->mem_map[i][j];
+
+			if (page->type == PAGE_FREE)
+				continue;
+			if (!chk_true(c, CHK_page_types, __func__, chk_obj(OBJ_PAGE, page, 0),
+				      page->type < NR_PAGE_TYPES, "a known type", "another"))
+				continue;
+			check_page(c, page);
+			/* a pgd from its slab cache has a descriptor but no page */
+			if (page->type == PAGE_PGD && page != m->init_mm.pgd &&
+			    m->geo.shared_kernel_pmd)
+				continue;
+			types[page->type]++;
+			pages += (u64)1 << page->order;
+		}
+	}
+	for (unsigned int i = 0; i < NR_PAGE_TYPES; i++)
+		chk_eq(c, CHK_page_types, __func__, chk_obj(OBJ_TYPE, NULL, i), types[i],
+		       m->nr_alloc[i]);
+	chk_eq(c, CHK_pages_in_use, __func__, chk_obj(OBJ_MACHINE, m, 0), pages, m->pages_in_use);
+}
+
+static void check_pgd_list(struct chk *c)
+{
+	const struct machine *m = c->m;
+	struct chk_obj obj = chk_obj(OBJ_MACHINE, m, 0);
+	const struct mm_struct *mm;
+	const struct page *pgd;
+	u64 nr;
+
+	if (!chk_true(c, CHK_pgd_list, __func__, obj,
+		      chk_ring(&m->pgd_list, (u64)m->nr_chunks * MEM_MAP_CHUNK, &nr),
+		      "a ring of pgds", "links that do not match"))
+		return;
+	chk_eq(c, CHK_pgd_list, __func__, obj, m->geo.shared_kernel_pmd ? 0 : m->nr_mms, nr);
+	list_for_each_entry(pgd, &m->pgd_list, lru)
+		chk_true(c, CHK_pgd_list, __func__, chk_obj(OBJ_PAGE, pgd, 0),
+			 pgd->type == PAGE_PGD && pgd->pt_mm && chk_is_live_mm(m, pgd->pt_mm) &&
+				 pgd->pt_mm->pgd == pgd,
+			 "the pgd of a live mm", "something else");
+	if (m->geo.shared_kernel_pmd)
+		return;
+	list_for_each_entry(mm, &m->mms, mms)
+		chk_true(c, CHK_pgd_list, __func__, chk_obj(OBJ_MM, mm, 0), mm->pgd->pt_mm == mm,
+			 "its pgd on the list", "not there");
+}
+
+/* ---- all ------------------------------------------------------------------------------------ */
+
+static void check_totals(struct chk *c, const struct totals *t)
+{
+	const struct machine *m = c->m;
+	struct chk_obj obj = chk_obj(OBJ_MACHINE, m, 0);
+
+	chk_eq(c, CHK_committed, __func__, obj, t->account_pages, (u64)m->vm_committed_as);
+	chk_eq(c, CHK_nr_pagetable, __func__, obj, t->nr_ptes, (u64)m->nr_pagetable);
+	for (unsigned int i = 0; i < NR_BINFMTS; i++)
+		chk_eq(c, CHK_module_refs, __func__, chk_obj(OBJ_MODULE, NULL, i),
+		       t->module_refs[i], (u64)(s64)m->modules[i].refcnt);
+	for (unsigned int i = 0; i < NR_CACHES; i++)
+		chk_eq(c, CHK_slab_objects, __func__, chk_obj(OBJ_CACHE, NULL, i), t->objects[i],
+		       m->caches[i].live);
+}
+
+void chk_machine(struct chk *c)
+{
+	struct machine *m = c->m;
+	struct chk_obj obj = chk_obj(OBJ_MACHINE, m, 0);
+	struct totals t = {.sound = true};
+
+	if (!check_lists(c, &t))
+		return;
+	clear_seen(m);
+	check_tasks(c, &t);
+	check_mms(c, &t);
+	check_init_mm(c, &t);
+	check_files(c, &t);
+	check_pgd_list(c);
+	if (t.sound) {
+		check_pages(c);
+		check_totals(c, &t);
+	}
+	chk_eq(c, CHK_check_alerts, __func__, obj, 0, m->check_alerts);
+	chk_eq(c, CHK_locks_held, __func__, obj, 0, m->locks_held);
+	chk_true(c, CHK_shared_locks, __func__, obj, !m->pgd_lock.writer && !m->pgd_lock.readers,
+		 "pgd_lock: free", "held");
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The two ways in: a machine, and one mm of it. */
+#include "checks.h"
+
+unsigned int fl_check_machine(struct machine *m, fl_violation_fn fn, void *priv, u64 *counts)
+{
+	struct chk c = {.m = m, .fn = fn, .priv = priv, .counts = counts};
+
+	chk_machine(&c);
+	return c.nr;
+}
+
+static void check_tasks_of(struct chk *c, const struct mm_struct *mm, bool sound)
+{
+	const struct task_struct *tsk;
+	u64 users = 0, n;
+
+	if (!chk_true(c, CHK_task_list, __func__, chk_obj(OBJ_MACHINE, c->m, 0),
+		      chk_ring(&c->m->tasks, chk_bound(c->m, CACHE_task_struct), &n),
+		      "a ring of tasks", "links that do not match"))
+		return;
+	list_for_each_entry(tsk, &c->m->tasks, tasks) {
+		if (tsk->mm != mm)
+			continue;
+		users++;
+		if (sound)
+			chk_vmacache(c, tsk);
+	}
+	chk_eq(c, CHK_mm_users, __func__, chk_obj(OBJ_MM, mm, 0), users,
+	       (u64)(s64)atomic_read(&mm->mm_users));
+}
+
+unsigned int fl_check_mm(struct machine *m, struct mm_struct *mm, fl_violation_fn fn, void *priv,
+			 u64 *counts)
+{
+	struct chk c = {.m = m, .fn = fn, .priv = priv, .counts = counts};
+	bool alive = atomic_read(&mm->mm_users) > 0;
+	struct mm_scan s = {0};
+	u64 nr_avcs = 0;
+	bool sound;
+
+	sound = !alive || (chk_structure(&c, mm, &s) && chk_chains(&c, mm, &nr_avcs));
+	check_tasks_of(&c, mm, alive && sound);
+	chk_mm_rest(&c, mm);
+	if (!sound)
+		return c.nr;
+	if (alive) {
+		chk_anon_vmas(&c, mm);
+		chk_counters(&c, mm, &s);
+	}
+	chk_tables(&c, mm, &s, false);
+	chk_rss(&c, mm, &s);
+	return c.nr;
+}

@@ -1,0 +1,776 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The state as a list of facts in a normal form, and its hash (facts §13.2, fault_injection.md §9.6).
+ *
+ * Objects are numbered from 1 by first visit, 0 stands for none. What a failed operation may leave
+ * behind must not be seen: extra splits of VMAs, empty tables, entries of private pages that lost
+ * their write bit, a prepared anon_vma. Because a later fork gives each half of a split its own
+ * anon_vma, and a fault in one of them may then reuse or not, which anon_vma a page has is history,
+ * too; that the page can be found through it is the checks' business (G-09, G-10).
+ *
+ * Counts that grow with such leftovers are given as what they have beyond the objects found.
+ */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "checks.h"
+
+enum obs_field {
+#define OBS(object, name, class) OBS_##object##_##name,
+#include "observe.def"
+#undef OBS
+	NR_OBS_FIELDS
+};
+
+#define SEMANTIC false
+#define HISTORY  true
+const struct fl_obs_field fl_obs_fields[] = {
+#define OBS(object, name, class) {#object, #name, class},
+#include "observe.def"
+#undef OBS
+};
+#undef SEMANTIC
+#undef HISTORY
+const unsigned int fl_nr_obs_fields = NR_OBS_FIELDS;
+
+/* Keys of machine.damaged: what had no end, or pointed to something else. */
+enum damage {
+	DAMAGE_TASKS,
+	DAMAGE_MMS,
+	DAMAGE_FILES,
+	DAMAGE_VMAS,
+	DAMAGE_CHAIN,
+	DAMAGE_CACHE,
+	DAMAGE_MM_POINTER,
+};
+
+/* A pointer that names none of the machine's objects. */
+#define NO_SUCH 0xffffffffu
+
+struct observer {
+	struct machine *m;
+	bool strict;
+	fl_obs_fn fn;
+	void *priv;
+	u32 nr_mms, nr_pages, nr_avs;
+	/* live objects that have not been come across yet */
+	s64 slab[NR_CACHES], pages[NR_PAGE_TYPES];
+	s64 nr_pagetable, tasks, mms;
+};
+
+static inline void obs(struct observer *o, enum obs_field field, u32 obj, u64 key, u64 val)
+{
+	if (o->strict || !fl_obs_fields[field].history) {
+		struct fl_obs rec = {.field = (u16)field, .obj = obj, .key = key, .val = val};
+
+		o->fn(o->priv, &rec);
+	}
+}
+
+static void damaged(struct observer *o, enum damage what)
+{
+	obs(o, OBS_machine_damaged, 0, what, 1);
+}
+
+/* ---- numbers -------------------------------------------------------------------------------- */
+
+/* Dead tasks wait on a CPU for the next switch: where they are is history, so they have no number. */
+static u32 task_number(const struct observer *o, const struct task_struct *tsk)
+{
+	const struct task_struct *pos;
+	u32 n = 0;
+
+	if (!tsk)
+		return 0;
+	list_for_each_entry(pos, &o->m->tasks, tasks) {
+		n += pos->state != TASK_DEAD;
+		if (pos == tsk)
+			return pos->state == TASK_DEAD ? NO_SUCH : n;
+	}
+	for (unsigned int cpu = 0; cpu < o->m->cfg.cpus; cpu++) {
+		if (o->m->rqs[cpu].idle == tsk)
+			return NO_SUCH - 1 - cpu;
+	}
+	return NO_SUCH;
+}
+
+static u32 mm_number(const struct observer *o, const struct mm_struct *mm)
+{
+	if (!mm)
+		return 0;
+	if (mm == &o->m->init_mm)
+		return NO_SUCH - 1;
+	return chk_is_live_mm(o->m, mm) ? mm->seen[0] : NO_SUCH;
+}
+
+static u32 file_number(const struct file *file)
+{
+	return file ? file->seen[SEEN_NUMBER] : 0;
+}
+
+static u32 binfmt_number(const struct machine *m, const struct linux_binfmt *fmt)
+{
+	for (u32 i = 0; i < NR_BINFMTS; i++) {
+		if (fmt == &m->binfmts[i])
+			return i + 1;
+	}
+	return fmt ? NO_SUCH : 0;
+}
+
+/* inode->seen[SEEN_VMAS] holds the number here: VMAs are not counted by inode. */
+static u32 inode_number(const struct file_inode *inode)
+{
+	return inode ? inode->seen[SEEN_VMAS] : 0;
+}
+
+static u32 anon_vma_number(struct observer *o, struct anon_vma *av)
+{
+	u32 n;
+
+	if (!av)
+		return 0;
+	if (av->seen[SEEN_VISITED])
+		return av->seen[SEEN_VISITED];
+	n = av->seen[SEEN_VISITED] = ++o->nr_avs;
+	o->slab[CACHE_anon_vma]--;
+	if (!o->strict)
+		return n;
+	/* the family is on the chain, too: the depth of this is that of the family */
+	obs(o, OBS_anon_vma_root, n, 0, anon_vma_number(o, av->root));
+	obs(o, OBS_anon_vma_parent, n, 0, anon_vma_number(o, av->parent));
+	obs(o, OBS_anon_vma_refcount, n, 0, (u64)(s64)atomic_read(&av->refcount));
+	obs(o, OBS_anon_vma_num_children, n, 0, av->num_children);
+	obs(o, OBS_anon_vma_num_active_vmas, n, 0, av->num_active_vmas);
+	obs(o, OBS_anon_vma_seq, n, 0, av->seq);
+	return n;
+}
+
+static u32 page_number(struct observer *o, struct page *page)
+{
+	u32 n = page->seen[SEEN_MAPPED];
+
+	if (n)
+		return n;
+	n = page->seen[SEEN_MAPPED] = ++o->nr_pages;
+	obs(o, OBS_page_type, n, 0, page->type);
+	if (page->type != PAGE_ANON && page->type != PAGE_FILE)
+		return n;
+	o->pages[page->type]--;
+	obs(o, OBS_page_tag, n, 0, page_tag(page));
+	obs(o, OBS_page_index, n, 0, page->index);
+	obs(o, OBS_page_mapcount, n, 0, (u64)(s64)page->_mapcount);
+	obs(o, OBS_page_count_extra, n, 0,
+	    (u64)((s64)atomic_read(&page->_refcount) - page->_mapcount - page->cache_node.linked));
+	if (page->type == PAGE_FILE)
+		obs(o, OBS_page_inode, n, 0,
+		    page->mapping ? inode_number(page->mapping->host) : NO_SUCH);
+	else if (o->strict)
+		obs(o, OBS_page_anon_vma, n, 0, anon_vma_number(o, page->anon_vma));
+	return n;
+}
+
+/* ---- VMAs ----------------------------------------------------------------------------------- */
+
+struct area {
+	u64 start, end;
+	u32 flags;
+	pte_t page_prot;
+	pgoff_t pgoff;
+	const struct file *file;
+};
+
+static void observe_area(struct observer *o, u32 mm, const struct area *a)
+{
+	if (a->start == a->end)
+		return;
+	obs(o, OBS_vma_end, mm, a->start, a->end);
+	obs(o, OBS_vma_flags, mm, a->start, a->flags);
+	obs(o, OBS_vma_page_prot, mm, a->start, a->page_prot);
+	obs(o, OBS_vma_pgoff, mm, a->start, a->pgoff);
+	obs(o, OBS_vma_file, mm, a->start, file_number(a->file));
+}
+
+static bool area_goes_on(const struct area *a, const struct vm_area_struct *vma, u32 flags)
+{
+	return a->end == vma->vm_start && a->flags == flags && a->page_prot == vma->vm_page_prot &&
+	       a->file == vma->vm_file &&
+	       a->pgoff + ((a->end - a->start) >> PAGE_SHIFT) == vma->vm_pgoff;
+}
+
+static void observe_chain(struct observer *o, u32 mm, struct vm_area_struct *vma)
+{
+	struct anon_vma_chain *avc;
+	u64 i = 0, n;
+
+	if (!chk_ring(&vma->anon_vma_chain, chk_bound(o->m, CACHE_anon_vma_chain), &n)) {
+		damaged(o, DAMAGE_CHAIN);
+		return;
+	}
+	list_for_each_entry(avc, &vma->anon_vma_chain, same_vma) {
+		o->slab[CACHE_anon_vma_chain]--;
+		obs(o, OBS_vma_chain, mm, vma->vm_start + i++, anon_vma_number(o, avc->anon_vma));
+	}
+	if (o->strict)
+		obs(o, OBS_vma_anon_vma, mm, vma->vm_start, anon_vma_number(o, vma->anon_vma));
+}
+
+static void count_vma(struct vm_area_struct *vma)
+{
+	struct file_inode *inode;
+
+	if (!vma->vm_file)
+		return;
+	inode = vma->vm_file->f_inode;
+	vma->vm_file->seen[SEEN_REFERENCES]++;
+	inode->seen[SEEN_SHARED] += !!(vma->vm_flags & VM_SHARED);
+	inode->seen[SEEN_DENY] += !!(vma->vm_flags & VM_DENYWRITE);
+}
+
+/* Returns the number of VMAs on the list. */
+static u64 observe_vmas(struct observer *o, u32 number, struct mm_struct *mm)
+{
+	u64 max = chk_bound(o->m, CACHE_vm_area_struct), n = 0;
+	struct area a = {0};
+
+	for (struct vm_area_struct *vma = mm->mmap; vma; vma = vma->vm_next, n++) {
+		/* a merge does not look at VM_SOFTDIRTY either */
+		u32 flags = vma->vm_flags & ~VM_SOFTDIRTY;
+
+		if (n == max) {
+			damaged(o, DAMAGE_VMAS);
+			break;
+		}
+		if (!area_goes_on(&a, vma, flags)) {
+			observe_area(o, number, &a);
+			a = (struct area){vma->vm_start,     vma->vm_end,   flags,
+					  vma->vm_page_prot, vma->vm_pgoff, vma->vm_file};
+		}
+		a.end = vma->vm_end;
+		obs(o, OBS_vma_raw_end, number, vma->vm_start, vma->vm_end);
+		obs(o, OBS_vma_raw_flags, number, vma->vm_start, vma->vm_flags);
+		count_vma(vma);
+		observe_chain(o, number, vma);
+		o->slab[CACHE_vm_area_struct]--;
+	}
+	observe_area(o, number, &a);
+	return n;
+}
+
+/* ---- page tables ---------------------------------------------------------------------------- */
+
+struct table_walk {
+	struct observer *o;
+	u32 mm;
+	const struct vm_area_struct *vma;
+	u64 vmas_left;
+};
+
+static u32 flags_at(struct table_walk *w, u64 addr)
+{
+	while (w->vma && w->vma->vm_end <= addr) {
+		w->vma = --w->vmas_left ? w->vma->vm_next : NULL;
+	}
+	return w->vma && w->vma->vm_start <= addr ? w->vma->vm_flags : 0;
+}
+
+static void observe_pte(struct table_walk *w, u64 addr, pte_t e)
+{
+	struct observer *o = w->o;
+	struct page *page = chk_page(o->m, pte_pfn(e));
+	pte_t hidden = _PAGE_PFN_MASK | _PAGE_ACCESSED;
+
+	if (!page) {
+		obs(o, OBS_pte_bad, w->mm, addr, e);
+		return;
+	}
+	if (is_cow_mapping(flags_at(w, addr)))
+		hidden |= _PAGE_RW;
+	obs(o, OBS_pte_page, w->mm, addr, page == o->m->zero_page ? 0 : page_number(o, page));
+	obs(o, OBS_pte_bits, w->mm, addr, e & ~hidden);
+	obs(o, OBS_pte_raw_bits, w->mm, addr, e & ~_PAGE_PFN_MASK);
+}
+
+static void found_table(struct observer *o, const struct page *pt)
+{
+	o->pages[pt->type]--;
+	o->nr_pagetable -= pt->type == PAGE_PTE;
+	o->slab[CACHE_ptl] -= pt->ptl != NULL;
+}
+
+static void observe_table(struct table_walk *w, const struct page *pt, enum pt_level level, u64 base,
+			  unsigned int end)
+{
+	const struct pt_geometry *geo = &w->o->m->geo;
+
+	for (unsigned int i = 0; i < end; i++) {
+		u64 addr = base + ((u64)i << geo->shift[level]);
+		pte_t e = pt_get(pt, i);
+		const struct page *child;
+		enum pt_level below;
+
+		if (pte_none(e))
+			continue;
+		if (level == PT_PTE) {
+			observe_pte(w, addr, e);
+			continue;
+		}
+		below = pt_below(geo, level);
+		child = chk_page(w->o->m, pte_pfn(e));
+		if (!child || child->type < PAGE_PUD || child->type > PAGE_PTE ||
+		    child->type != PAGE_PTE - (int)below || !child->mem) {
+			obs(w->o, OBS_pte_bad, w->mm, addr, level);
+			continue;
+		}
+		found_table(w->o, child);
+		observe_table(w, child, below, addr, geo->ptrs[below]);
+	}
+}
+
+static void found_pgd(struct observer *o, const struct page *pgd)
+{
+	const struct pt_geometry *geo = &o->m->geo;
+
+	if (geo->shared_kernel_pmd && pgd != o->m->init_mm.pgd)
+		o->slab[CACHE_pgd]--;
+	else
+		o->pages[PAGE_PGD]--;
+	o->pages[PAGE_PGD_USER] -= pgd->pgd_user != NULL;
+	o->slab[CACHE_ptl] -= pgd->ptl != NULL;
+}
+
+/* The kernel half: tables of the pgd's own are counted, what they say is G-11's business. */
+static void found_kernel_tables(struct observer *o, const struct page *pgd, unsigned int end)
+{
+	for (unsigned int i = o->m->geo.kernel_boundary; i < end; i++) {
+		pte_t e = pt_get(pgd, i);
+		const struct page *pt = pte_none(e) ? NULL : chk_page(o->m, pte_pfn(e));
+
+		if (pt && pt->type >= PAGE_PUD && pt->type <= PAGE_PTE)
+			found_table(o, pt);
+	}
+}
+
+static void observe_tables(struct observer *o, u32 number, const struct mm_struct *mm, u64 nr_vmas)
+{
+	const struct pt_geometry *geo = &o->m->geo;
+	const struct page *pgd = mm->pgd;
+	struct table_walk w = {
+		.o = o,
+		.mm = number,
+		.vma = nr_vmas ? mm->mmap : NULL,
+		.vmas_left = nr_vmas,
+	};
+
+	if (!pgd || pgd->type != PAGE_PGD || !pgd->mem) {
+		obs(o, OBS_pte_bad, number, 0, PT_PGD);
+		return;
+	}
+	found_pgd(o, pgd);
+	observe_table(&w, pgd, PT_PGD, 0, geo->kernel_boundary);
+	found_kernel_tables(o, pgd, geo->preallocated_pmds);
+}
+
+/* ---- mms ------------------------------------------------------------------------------------ */
+
+/* Who borrows an mm is history: only a count that its borrowers do not explain is a fact. */
+static s64 lazy_users(const struct machine *m, const struct mm_struct *mm)
+{
+	const struct task_struct *tsk;
+	s64 n = 0;
+
+	list_for_each_entry(tsk, &m->tasks, tasks)
+		n += !tsk->mm && tsk->active_mm == mm;
+	for (unsigned int cpu = 0; cpu < m->cfg.cpus; cpu++)
+		n += !m->rqs[cpu].idle->mm && m->rqs[cpu].idle->active_mm == mm;
+	return n;
+}
+
+static void observe_ldt(struct observer *o, u32 n, const struct mm_struct *mm)
+{
+	const struct ldt_struct *ldt = mm->context.ldt;
+	const u64 *entries;
+
+	if (!ldt)
+		return;
+	o->slab[CACHE_ldt_struct]--;
+	o->pages[PAGE_LDT]--;
+	if (atomic_read(&mm->mm_users) <= 0)
+		return;
+	obs(o, OBS_mm_ldt_size, n, 0, ldt->size);
+	entries = ldt->entries->mem;
+	for (u32 i = 0; i < ldt->size && i < LDT_ENTRIES; i++) {
+		if (entries[i])
+			obs(o, OBS_mm_ldt_entry, n, i, entries[i]);
+	}
+}
+
+static void observe_mm_fields(struct observer *o, u32 n, const struct mm_struct *mm)
+{
+	obs(o, OBS_mm_users, n, 0, (u64)(s64)atomic_read(&mm->mm_users));
+	obs(o, OBS_mm_total_vm, n, 0, mm->total_vm);
+	obs(o, OBS_mm_locked_vm, n, 0, mm->locked_vm);
+	obs(o, OBS_mm_pinned_vm, n, 0, mm->pinned_vm);
+	obs(o, OBS_mm_shared_vm, n, 0, mm->shared_vm);
+	obs(o, OBS_mm_exec_vm, n, 0, mm->exec_vm);
+	obs(o, OBS_mm_stack_vm, n, 0, mm->stack_vm);
+	for (unsigned int i = 0; i < NR_MM_COUNTERS; i++)
+		obs(o, OBS_mm_rss, n, i, (u64)mm->rss_stat[i]);
+	obs(o, OBS_mm_def_flags, n, 0, mm->def_flags);
+	obs(o, OBS_mm_flags, n, 0, mm->flags);
+	obs(o, OBS_mm_start_brk, n, 0, mm->start_brk);
+	obs(o, OBS_mm_brk, n, 0, mm->brk);
+	obs(o, OBS_mm_start_stack, n, 0, mm->start_stack);
+	obs(o, OBS_mm_mmap_base, n, 0, mm->mmap_base);
+	obs(o, OBS_mm_mmap_legacy_base, n, 0, mm->mmap_legacy_base);
+	obs(o, OBS_mm_task_size, n, 0, mm->task_size);
+	obs(o, OBS_mm_binfmt, n, 0, binfmt_number(o->m, mm->binfmt));
+	obs(o, OBS_mm_exe_file, n, 0, file_number(mm->exe_file));
+	obs(o, OBS_mm_owner, n, 0, task_number(o, mm->owner));
+	obs(o, OBS_mm_core_state, n, 0, mm->core_state != NULL);
+	obs(o, OBS_mm_tlb_flush_pending, n, 0, mm->tlb_flush_pending);
+	if (!o->strict)
+		return;
+	obs(o, OBS_mm_map_count, n, 0, (u64)(s64)mm->map_count);
+	obs(o, OBS_mm_highest_vm_end, n, 0, mm->highest_vm_end);
+	obs(o, OBS_mm_nr_ptes, n, 0, mm->nr_ptes);
+	obs(o, OBS_mm_nr_pmds, n, 0, mm->nr_pmds);
+	obs(o, OBS_mm_hiwater_rss, n, 0, mm->hiwater_rss);
+	obs(o, OBS_mm_hiwater_vm, n, 0, mm->hiwater_vm);
+	obs(o, OBS_mm_vmacache_seqnum, n, 0, mm->vmacache_seqnum);
+	obs(o, OBS_mm_cpu_vm_mask, n, 0, mm->cpu_vm_mask);
+}
+
+static void observe_mm(struct observer *o, struct mm_struct *mm)
+{
+	bool alive = atomic_read(&mm->mm_users) > 0;
+	u32 n = mm->seen[0] = ++o->nr_mms;
+	u64 nr_vmas = 0;
+	s64 extra;
+
+	o->slab[CACHE_mm_struct]--;
+	o->mms--;
+	extra = atomic_read(&mm->mm_count) - alive - lazy_users(o->m, mm);
+	if (alive) {
+		obs(o, OBS_mm_count_extra, n, 0, (u64)extra);
+		observe_mm_fields(o, n, mm);
+		if (mm->exe_file)
+			mm->exe_file->seen[SEEN_REFERENCES]++;
+		nr_vmas = observe_vmas(o, n, mm);
+	} else if (extra) {
+		/* one that only waits for the next switch to be freed is not a fact */
+		obs(o, OBS_mm_count_extra, n, 0, (u64)extra);
+	}
+	observe_ldt(o, n, mm);
+	observe_tables(o, n, mm, nr_vmas);
+}
+
+static void observe_mms(struct observer *o)
+{
+	struct machine *m = o->m;
+	struct task_struct *tsk;
+	struct mm_struct *mm;
+
+	list_for_each_entry(tsk, &m->tasks, tasks) {
+		if (!tsk->mm)
+			continue;
+		if (!chk_is_live_mm(m, tsk->mm))
+			damaged(o, DAMAGE_MM_POINTER);
+		else if (!tsk->mm->seen[0])
+			observe_mm(o, tsk->mm);
+	}
+	list_for_each_entry(mm, &m->mms, mms) {
+		if (!mm->seen[0] && atomic_read(&mm->mm_users) > 0)
+			observe_mm(o, mm);
+	}
+	list_for_each_entry(mm, &m->mms, mms) {
+		if (!mm->seen[0])
+			observe_mm(o, mm);
+	}
+	obs(o, OBS_mm_count_extra, NO_SUCH - 1, 0,
+	    (u64)((s64)atomic_read(&m->init_mm.mm_count) - 1 - lazy_users(m, &m->init_mm)));
+	found_pgd(o, m->init_mm.pgd);
+	found_kernel_tables(o, m->init_mm.pgd, m->geo.ptrs[PT_PGD]);
+	o->pages[PAGE_ZERO]--;
+}
+
+/* ---- tasks, CPUs, files --------------------------------------------------------------------- */
+
+static bool on_cpu(const struct machine *m, const struct task_struct *tsk)
+{
+	return m->rqs[tsk->cpu].curr == tsk;
+}
+
+static void observe_tasks(struct observer *o)
+{
+	const struct task_struct *tsk;
+	u32 n = 0;
+
+	list_for_each_entry(tsk, &o->m->tasks, tasks) {
+		o->tasks--;
+		o->slab[CACHE_task_struct]--;
+		o->slab[CACHE_pid] -= tsk->pid_obj != NULL;
+		o->pages[PAGE_STACK] -= tsk->stack != NULL;
+		if (tsk->state == TASK_DEAD)
+			continue;
+		n++;
+		obs(o, OBS_task_state, n, 0, tsk->state);
+		obs(o, OBS_task_flags, n, 0, tsk->flags);
+		obs(o, OBS_task_mm, n, 0, mm_number(o, tsk->mm));
+		obs(o, OBS_task_parent, n, 0, task_number(o, tsk->real_parent));
+		obs(o, OBS_task_vfork_parent, n, 0, task_number(o, tsk->vfork_parent));
+		obs(o, OBS_task_usage_extra, n, 0,
+		    (u64)((s64)atomic_read(&tsk->usage) - 1 - on_cpu(o->m, tsk)));
+		obs(o, OBS_task_signal_pending, n, 0, tsk->signal_pending);
+		obs(o, OBS_task_in_execve, n, 0, tsk->in_execve);
+		if (!o->strict)
+			continue;
+		obs(o, OBS_task_pid, n, 0, tsk->pid);
+		obs(o, OBS_task_cpu, n, 0, tsk->cpu);
+		obs(o, OBS_task_active_mm, n, 0, mm_number(o, tsk->active_mm));
+		obs(o, OBS_task_min_flt, n, 0, tsk->min_flt);
+		obs(o, OBS_task_maj_flt, n, 0, tsk->maj_flt);
+		obs(o, OBS_task_nvcsw, n, 0, tsk->nvcsw);
+		obs(o, OBS_task_nivcsw, n, 0, tsk->nivcsw);
+		obs(o, OBS_task_vmacache_seqnum, n, 0, tsk->vmacache_seqnum);
+		/* slots may be stale: whether they are used is all that can be asked */
+		for (unsigned int i = 0; i < VMACACHE_SIZE; i++)
+			obs(o, OBS_task_vmacache, n, i, tsk->vmacache[i] != NULL);
+	}
+	o->slab[CACHE_task_struct] -= (s64)o->m->cfg.cpus;
+}
+
+static void observe_cpus(struct observer *o)
+{
+	for (u32 cpu = 0; cpu < o->m->cfg.cpus; cpu++) {
+		const struct rq *rq = &o->m->rqs[cpu];
+
+		obs(o, OBS_cpu_curr, cpu, 0, task_number(o, rq->curr));
+		obs(o, OBS_cpu_loaded, cpu, 0, mm_number(o, rq->loaded));
+		obs(o, OBS_cpu_tlb_flushes, cpu, 0, rq->tlb_flushes);
+	}
+}
+
+static void observe_files(struct observer *o)
+{
+	const struct file *file;
+
+	list_for_each_entry(file, &o->m->files, files) {
+		u32 n = file_number(file);
+
+		o->slab[CACHE_file]--;
+		obs(o, OBS_file_inode, n, 0, inode_number(file->f_inode));
+		obs(o, OBS_file_mode, n, 0, file->f_mode);
+		obs(o, OBS_file_opened, n, 0, file->opened);
+		obs(o, OBS_file_count_extra, n, 0,
+		    (u64)((s64)atomic_read(&file->f_count) - file->opened -
+			  file->seen[SEEN_REFERENCES]));
+		file->f_inode->seen[SEEN_OPEN]++;
+		file->f_inode->seen[SEEN_WRITERS] += !!(file->f_mode & FMODE_WRITE);
+	}
+}
+
+static void observe_page_cache(struct observer *o, struct file_inode *inode)
+{
+	u32 n = inode_number(inode);
+	u64 nodes;
+
+	if (rb_check(&inode->i_data.page_tree, o->m->nr_alloc[PAGE_FILE] + 1, &nodes)) {
+		damaged(o, DAMAGE_CACHE);
+		return;
+	}
+	for (struct rb_node *r = rb_first(&inode->i_data.page_tree); r; r = rb_next(r)) {
+		struct page *page = rb_entry(r, struct page, cache_node);
+
+		/* reading it in again would give the same page */
+		if (!page->seen[SEEN_MAPPED] && page->type == PAGE_FILE &&
+		    !page->_mapcount && atomic_read(&page->_refcount) == 1 &&
+		    page_tag(page) == file_page_tag(inode, page->index)) {
+			o->pages[PAGE_FILE]--;
+			obs(o, OBS_inode_clean_page, n, page->index, 1);
+			continue;
+		}
+		obs(o, OBS_inode_page, n, page->index, page_number(o, page));
+	}
+}
+
+static void observe_inodes(struct observer *o)
+{
+	struct file_inode *inode;
+
+	list_for_each_entry(inode, &o->m->inodes, inodes) {
+		u32 n = inode_number(inode);
+
+		o->slab[CACHE_inode]--;
+		obs(o, OBS_inode_size, n, 0, inode->size);
+		obs(o, OBS_inode_count_extra, n, 0,
+		    (u64)((s64)atomic_read(&inode->i_count) - inode->seen[SEEN_OPEN]));
+		obs(o, OBS_inode_writecount_extra, n, 0,
+		    (u64)((s64)inode->i_writecount + inode->seen[SEEN_DENY] -
+			  inode->seen[SEEN_WRITERS]));
+		obs(o, OBS_inode_mmap_writable_extra, n, 0,
+		    (u64)((s64)inode->i_data.i_mmap_writable - inode->seen[SEEN_SHARED]));
+		obs(o, OBS_inode_ino, n, 0, inode->ino);
+		obs(o, OBS_inode_nr_pages, n, 0, inode->i_data.nr_pages);
+		observe_page_cache(o, inode);
+	}
+}
+
+/* ---- all ------------------------------------------------------------------------------------ */
+
+static void clear_chains(struct observer *o, struct mm_struct *mm)
+{
+	u64 max = chk_bound(o->m, CACHE_vm_area_struct), n;
+	struct anon_vma_chain *avc;
+
+	if (atomic_read(&mm->mm_users) <= 0)
+		return;
+	for (struct vm_area_struct *vma = mm->mmap; vma && max; vma = vma->vm_next, max--) {
+		if (!chk_ring(&vma->anon_vma_chain, chk_bound(o->m, CACHE_anon_vma_chain), &n))
+			continue;
+		list_for_each_entry(avc, &vma->anon_vma_chain, same_vma) {
+			avc->anon_vma->seen[SEEN_VISITED] = 0;
+			avc->anon_vma->root->seen[SEEN_VISITED] = 0;
+			avc->anon_vma->parent->seen[SEEN_VISITED] = 0;
+		}
+	}
+}
+
+static void clear_numbers(struct observer *o)
+{
+	struct machine *m = o->m;
+	struct file_inode *inode;
+	struct mm_struct *mm;
+	struct file *file;
+	u32 n = 0;
+
+	for (u32 i = 0; i < m->nr_chunks; i++) {
+		for (u32 j = 0; j < MEM_MAP_CHUNK; j++)
+			m->mem_map[i][j].seen[SEEN_MAPPED] = 0;
+	}
+	list_for_each_entry(file, &m->files, files) {
+		file->seen[SEEN_REFERENCES] = 0;
+		file->seen[SEEN_NUMBER] = ++n;
+	}
+	n = 0;
+	list_for_each_entry(inode, &m->inodes, inodes) {
+		for (unsigned int i = 0; i < ARRAY_SIZE(inode->seen); i++)
+			inode->seen[i] = 0;
+		inode->seen[SEEN_VMAS] = ++n;
+	}
+	list_for_each_entry(mm, &m->mms, mms) {
+		mm->seen[0] = 0;
+		clear_chains(o, mm);
+	}
+}
+
+static bool lists_are_rings(struct observer *o)
+{
+	const struct machine *m = o->m;
+	bool ok = true;
+	u64 n;
+
+	if (!chk_ring(&m->tasks, chk_bound(m, CACHE_task_struct), &n)) {
+		damaged(o, DAMAGE_TASKS);
+		ok = false;
+	}
+	if (!chk_ring(&m->mms, chk_bound(m, CACHE_mm_struct), &n)) {
+		damaged(o, DAMAGE_MMS);
+		ok = false;
+	}
+	if (!chk_ring(&m->files, chk_bound(m, CACHE_file), &n) ||
+	    !chk_ring(&m->inodes, chk_bound(m, CACHE_inode), &n)) {
+		damaged(o, DAMAGE_FILES);
+		ok = false;
+	}
+	return ok;
+}
+
+static void observe_machine(struct observer *o)
+{
+	const struct machine *m = o->m;
+
+	obs(o, OBS_machine_committed, 0, 0, (u64)m->vm_committed_as);
+	obs(o, OBS_machine_locks_held, 0, 0, m->locks_held);
+	obs(o, OBS_machine_check_alerts, 0, 0, m->check_alerts);
+	obs(o, OBS_machine_next_pid, 0, 0, m->next_pid);
+	obs(o, OBS_machine_next_ino, 0, 0, m->next_ino);
+	obs(o, OBS_machine_next_anon_vma, 0, 0, m->next_anon_vma);
+	for (u32 i = 0; i < NR_BINFMTS; i++) {
+		obs(o, OBS_module_refcnt, i, 0, (u64)(s64)m->modules[i].refcnt);
+		obs(o, OBS_module_going, i, 0, m->modules[i].going);
+	}
+}
+
+static void observe_extras(struct observer *o)
+{
+	obs(o, OBS_machine_nr_tasks_extra, 0, 0, (u64)o->tasks);
+	obs(o, OBS_machine_nr_mms_extra, 0, 0, (u64)o->mms);
+	obs(o, OBS_machine_nr_pagetable_extra, 0, 0, (u64)o->nr_pagetable);
+	for (u32 i = 0; i < NR_CACHES; i++) {
+		obs(o, OBS_slab_extra, i, 0, (u64)o->slab[i]);
+		obs(o, OBS_slab_live, i, 0, o->m->caches[i].live);
+	}
+	for (u32 i = 0; i < NR_PAGE_TYPES; i++) {
+		obs(o, OBS_pages_extra, i, 0, (u64)o->pages[i]);
+		obs(o, OBS_pages_live, i, 0, o->m->nr_alloc[i]);
+	}
+}
+
+void fl_observe(struct machine *m, bool strict, fl_obs_fn fn, void *priv)
+{
+	struct observer o = {
+		.m = m,
+		.strict = strict,
+		.fn = fn,
+		.priv = priv,
+		.nr_pagetable = m->nr_pagetable,
+		.tasks = m->nr_tasks,
+		.mms = m->nr_mms,
+	};
+
+	for (unsigned int i = 0; i < NR_CACHES; i++)
+		o.slab[i] = (s64)m->caches[i].live;
+	for (unsigned int i = 0; i < NR_PAGE_TYPES; i++)
+		o.pages[i] = (s64)m->nr_alloc[i];
+
+	observe_machine(&o);
+	if (!lists_are_rings(&o))
+		return;
+	clear_numbers(&o);
+	observe_mms(&o);
+	observe_tasks(&o);
+	observe_cpus(&o);
+	observe_files(&o);
+	observe_inodes(&o);
+	observe_extras(&o);
+}
+
+struct digest {
+	XXH3_state_t state;
+	u64 buf[3 * 64];
+	unsigned int used;
+};
+
+static void digest_record(void *priv, const struct fl_obs *rec)
+{
+	struct digest *d = priv;
+
+	d->buf[d->used++] = (u64)rec->field << 32 | rec->obj;
+	d->buf[d->used++] = rec->key;
+	d->buf[d->used++] = rec->val;
+	if (d->used == ARRAY_SIZE(d->buf)) {
+		XXH3_64bits_update(&d->state, d->buf, sizeof(d->buf));
+		d->used = 0;
+	}
+}
+
+u64 fl_digest(struct machine *m, bool strict)
+{
+	struct digest d;
+
+	d.used = 0;
+	XXH3_64bits_reset(&d.state);
+	fl_observe(m, strict, digest_record, &d);
+	XXH3_64bits_update(&d.state, d.buf, d.used * sizeof(d.buf[0]));
+	return XXH3_64bits_digest(&d.state);
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* G-11 and G-12, and what counters.c compares: one walk over the tables of an mm beside its VMAs. */
+#include "checks.h"
+
+struct walk {
+	struct chk *c;
+	struct mm_struct *mm;
+	struct mm_scan *s;
+	const struct vm_area_struct *vma; /* first that ends above the address walked to */
+	bool refs;
+};
+
+struct page *chk_page(const struct machine *m, u64 pfn)
+{
+	struct page *page;
+
+	if (pfn / MEM_MAP_CHUNK >= m->nr_chunks || !m->mem_map[pfn / MEM_MAP_CHUNK])
+		return NULL;
+	page = &m->mem_map[pfn / MEM_MAP_CHUNK][pfn % MEM_MAP_CHUNK];
+	return page->pfn == pfn ? page : NULL;
+}
+
+static enum page_type table_type(enum pt_level level)
+{
+	static const enum page_type types[NR_PT_LEVELS] = {
+		[PT_PTE] = PAGE_PTE,
+		[PT_PMD] = PAGE_PMD,
+		[PT_PUD] = PAGE_PUD,
+		[PT_PGD] = PAGE_PGD,
+	};
+
+	return types[level];
+}
+
+static void walk_to(struct walk *w, u64 addr)
+{
+	while (w->vma && w->vma->vm_end <= addr)
+		w->vma = w->vma->vm_next;
+}
+
+static bool on_chain(const struct vm_area_struct *vma, const struct anon_vma *av)
+{
+	const struct anon_vma_chain *avc;
+
+	if (vma->anon_vma == av)
+		return true;
+	list_for_each_entry(avc, &vma->anon_vma_chain, same_vma) {
+		if (avc->anon_vma == av)
+			return true;
+	}
+	return false;
+}
+
+static void check_user_page(struct walk *w, struct page *page, u64 addr, struct chk_obj obj)
+{
+	const struct vm_area_struct *vma = w->vma;
+	struct chk *c = w->c;
+
+	if (page->type == PAGE_ANON) {
+		w->s->rss[MM_ANONPAGES]++;
+		chk_true(c, CHK_page_anon_vma, __func__, obj,
+			 vma->anon_vma && page->anon_vma && on_chain(vma, page->anon_vma),
+			 "the page's anon_vma on the VMA's chain", "not there");
+		chk_eq_hex(c, CHK_page_index, __func__, obj, linear_page_index(vma, addr),
+			   page->index);
+	} else {
+		w->s->rss[MM_FILEPAGES]++;
+		chk_true(c, CHK_page_mapping, __func__, obj,
+			 vma->vm_file && page->mapping == &vma->vm_file->f_inode->i_data &&
+				 page->index == linear_page_index(vma, addr),
+			 "the page of the VMA's file for this place", "another one");
+	}
+}
+
+static void check_prot(struct walk *w, pte_t e, const struct page *page, struct chk_obj obj)
+{
+	u32 flags = w->vma->vm_flags;
+	bool own = page->type == PAGE_ANON && page->_mapcount == 1;
+	struct chk *c = w->c;
+
+	if (e & _PAGE_RW) {
+		chk_true(c, CHK_pte_write, __func__, obj, flags & VM_WRITE, "read-only", "writable");
+		chk_true(c, CHK_pte_cow, __func__, obj, !is_cow_mapping(flags) || own,
+			 "read-only, for the page is not this mm's alone", "writable");
+	}
+	chk_true(c, CHK_pte_user, __func__, obj, !(e & _PAGE_PRESENT) || (e & _PAGE_USER),
+		 "user bit set", "clear");
+	if (flags & VM_ACCESS_FLAGS)
+		chk_true(c, CHK_pte_prot_none, __func__, obj, !(e & _PAGE_PROTNONE), "open",
+			 "closed");
+	else
+		chk_true(c, CHK_pte_prot_none, __func__, obj, !(e & _PAGE_PRESENT), "closed",
+			 "open");
+	chk_true(c, CHK_pte_exec, __func__, obj, !(e & _PAGE_NX) == !!(flags & VM_EXEC),
+		 flags & VM_EXEC ? "executable" : "not executable",
+		 flags & VM_EXEC ? "not executable" : "executable");
+}
+
+static void check_pte(struct walk *w, pte_t e, u64 addr)
+{
+	struct chk_obj obj = chk_obj(OBJ_PTE, w->mm, addr);
+	struct chk *c = w->c;
+	struct page *page;
+	bool zero, user;
+
+	if (!chk_true(c, CHK_pte_decodes, __func__, obj,
+		      pte_present(e) && (e & (_PAGE_PRESENT | _PAGE_PROTNONE)) !=
+						(_PAGE_PRESENT | _PAGE_PROTNONE),
+		      "present, or none", "bits that mean nothing"))
+		return;
+
+	page = chk_page(c->m, pte_pfn(e));
+	zero = page && page == c->m->zero_page && (e & _PAGE_SPECIAL);
+	user = page && (page->type == PAGE_ANON || page->type == PAGE_FILE) && !(e & _PAGE_SPECIAL);
+	if (!chk_true(c, CHK_page_free_mapped, __func__, obj, zero || user,
+		      "a user page or the zero page",
+		      !page			? "no page"
+		      : page->type == PAGE_FREE ? "a free page"
+						: "a page that is not a user's"))
+		return;
+	if (user && w->refs)
+		page->seen[SEEN_MAPPED]++;
+
+	walk_to(w, addr);
+	if (!chk_true(c, CHK_pte_in_vma, __func__, obj, w->vma && w->vma->vm_start <= addr,
+		      "inside a VMA", "outside"))
+		return;
+	if (user)
+		check_user_page(w, page, addr, obj);
+	check_prot(w, e, page, obj);
+}
+
+static u32 check_pte_table(struct walk *w, struct page *pt, u64 base)
+{
+	unsigned int ptrs = w->c->m->geo.ptrs[PT_PTE];
+	u32 nr = 0;
+
+	for (unsigned int i = 0; i < ptrs; i++) {
+		pte_t e = pt_get(pt, i);
+
+		if (pte_none(e))
+			continue;
+		nr++;
+		check_pte(w, e, base + ((u64)i << PAGE_SHIFT));
+	}
+	return nr;
+}
+
+/* The table that an entry of `level` points to, or NULL and a violation. */
+static struct page *check_table_entry(struct walk *w, enum pt_level level, pte_t e, u64 addr)
+{
+	const struct machine *m = w->c->m;
+	struct page *pt = chk_page(m, pte_pfn(e));
+
+	if (!chk_true(w->c, CHK_table_entry, __func__, chk_obj(OBJ_PTE, w->mm, addr),
+		      (e & _PAGE_PRESENT) && pt && pt->type == table_type(pt_below(&m->geo, level)) &&
+			      pt->mem,
+		      "a live table of the level below", "something else"))
+		return NULL;
+	if (w->refs)
+		pt->seen[SEEN_MAPPED]++;
+	if (pt->ptl) {
+		const fl_lock_t *ptl = pt->ptl;
+
+		w->s->nr_ptls++;
+		chk_true(w->c, CHK_mm_locks, __func__, chk_obj(OBJ_PAGE, pt, 0),
+			 !ptl->writer && !ptl->readers, "lock of the table: free", "held");
+	}
+	return pt;
+}
+
+static void check_span(struct walk *w, enum pt_level level, u64 addr, u64 span)
+{
+	/* PAE makes its PMD tables with the pgd, VMAs or not */
+	if (level == PT_PMD && w->c->m->geo.preallocated_pmds)
+		return;
+	walk_to(w, addr);
+	chk_true(w->c, CHK_table_span, __func__, chk_obj(OBJ_PTE, w->mm, addr),
+		 w->vma && w->vma->vm_start < addr + span, "a VMA in the table's span", "none");
+}
+
+static void count_table(struct mm_scan *s, enum pt_level level)
+{
+	if (level == PT_PTE)
+		s->nr_ptes++;
+	else if (level == PT_PMD)
+		s->nr_pmds++;
+	else if (level == PT_PUD)
+		s->nr_puds++;
+}
+
+static void check_table(struct walk *w, struct page *pt, enum pt_level level, u64 base);
+
+/* Entries [0, end) of a table of `level`, above the last one. Returns those that are not none. */
+static u32 check_upper_table(struct walk *w, struct page *pt, enum pt_level level, u64 base,
+			     unsigned int end)
+{
+	const struct pt_geometry *geo = &w->c->m->geo;
+	enum pt_level below = pt_below(geo, level);
+	u64 span = (u64)1 << geo->shift[level];
+	u32 nr = 0;
+
+	for (unsigned int i = 0; i < end; i++) {
+		u64 addr = base + i * span;
+		pte_t e = pt_get(pt, i);
+		struct page *child;
+
+		if (pte_none(e))
+			continue;
+		nr++;
+		child = check_table_entry(w, level, e, addr);
+		if (!child)
+			continue;
+		count_table(w->s, below);
+		check_span(w, below, addr, span);
+		check_table(w, child, below, addr);
+	}
+	return nr;
+}
+
+static void check_nr_entries(struct walk *w, const struct page *pt, u32 nr)
+{
+	chk_eq(w->c, CHK_nr_entries, __func__, chk_obj(OBJ_PAGE, pt, 0), nr, pt->nr_entries);
+}
+
+static void check_table(struct walk *w, struct page *pt, enum pt_level level, u64 base)
+{
+	u32 nr;
+
+	if (level == PT_PTE)
+		nr = check_pte_table(w, pt, base);
+	else
+		nr = check_upper_table(w, pt, level, base, w->c->m->geo.ptrs[level]);
+	check_nr_entries(w, pt, nr);
+}
+
+/* An mm's own kernel PMD table must say what swapper's says. */
+static void check_kernel_pmd(struct walk *w, unsigned int idx, pte_t e, pte_t swapper)
+{
+	const struct machine *m = w->c->m;
+	struct chk_obj obj = chk_obj(OBJ_MM, w->mm, 0);
+	const struct page *own, *kernel = chk_page(m, pte_pfn(swapper));
+	unsigned int same = 0, ptrs = m->geo.ptrs[PT_PMD];
+	u32 nr = 0;
+
+	own = check_table_entry(w, PT_PGD, e, (u64)idx << m->geo.shift[PT_PGD]);
+	if (!own)
+		return;
+	w->s->nr_pmds++;
+	if (!chk_true(w->c, CHK_kernel_pmd, __func__, obj,
+		      kernel && kernel != own && kernel->type == PAGE_PMD && kernel->mem,
+		      "a table of its own", "swapper's, or none to compare with"))
+		return;
+	for (unsigned int i = 0; i < ptrs; i++) {
+		same += pt_get(own, i) == pt_get(kernel, i);
+		nr += !pte_none(pt_get(own, i));
+	}
+	chk_eq(w->c, CHK_kernel_pmd, __func__, obj, ptrs, same);
+	check_nr_entries(w, own, nr);
+}
+
+static u32 check_kernel_half(struct walk *w, const struct page *pgd)
+{
+	const struct pt_geometry *geo = &w->c->m->geo;
+	const struct page *swapper = w->c->m->init_mm.pgd;
+	bool own_pmd = geo->preallocated_pmds > geo->kernel_boundary;
+	unsigned int same = 0, i;
+	u32 nr = 0;
+
+	for (i = geo->kernel_boundary; i < geo->ptrs[PT_PGD]; i++) {
+		pte_t e = pt_get(pgd, i), k = pt_get(swapper, i);
+
+		nr += !pte_none(e);
+		if (own_pmd && i < geo->preallocated_pmds && !pte_none(e) && !pte_none(k)) {
+			check_kernel_pmd(w, i, e, k);
+			same++;
+		} else {
+			same += e == k;
+		}
+	}
+	chk_eq(w->c, CHK_kernel_entries, __func__, chk_obj(OBJ_MM, w->mm, 0),
+	       i - geo->kernel_boundary, same);
+	return nr;
+}
+
+static void check_pgd_user(struct walk *w, const struct page *pgd)
+{
+	const struct page *user = pgd->pgd_user;
+	unsigned int same = 0, end = w->c->m->geo.kernel_boundary;
+	u32 nr = 0;
+
+	if (!user)
+		return;
+	for (unsigned int i = 0; i < end; i++) {
+		same += pt_get(pgd, i) == pt_get(user, i);
+		nr += !pte_none(pt_get(user, i));
+	}
+	chk_eq(w->c, CHK_pgd_user, __func__, chk_obj(OBJ_MM, w->mm, 0), end, same);
+	check_nr_entries(w, user, nr);
+}
+
+void chk_tables(struct chk *c, struct mm_struct *mm, struct mm_scan *s, bool refs)
+{
+	const struct machine *m = c->m;
+	struct walk w = {
+		.c = c,
+		.mm = mm,
+		.s = s,
+		.vma = atomic_read(&mm->mm_users) > 0 ? mm->mmap : NULL,
+		.refs = refs,
+	};
+	struct page *pgd = mm->pgd;
+	u32 nr;
+
+	if (!chk_true(c, CHK_table_entry, __func__, chk_obj(OBJ_MM, mm, 0),
+		      pgd && pgd->type == PAGE_PGD && pgd->mem, "a live pgd", "something else"))
+		return;
+	if (refs) {
+		pgd->seen[SEEN_MAPPED]++;
+		if (pgd->pgd_user)
+			pgd->pgd_user->seen[SEEN_MAPPED]++;
+	}
+	s->nr_ptls += pgd->ptl != NULL;
+	nr = check_upper_table(&w, pgd, PT_PGD, 0, m->geo.kernel_boundary);
+	nr += check_kernel_half(&w, pgd);
+	check_nr_entries(&w, pgd, nr);
+	check_pgd_user(&w, pgd);
+
+	chk_eq(c, CHK_nr_ptes, __func__, chk_obj(OBJ_MM, mm, 0), s->nr_ptes, mm->nr_ptes);
+	chk_eq(c, CHK_nr_pmds, __func__, chk_obj(OBJ_MM, mm, 0), s->nr_pmds, mm->nr_pmds);
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * exec of an image that is a list of segments (facts §4.9, §19.2).
+ *
+ * No address is randomised, so STACK_TOP is STACK_TOP_MAX: the stack is built where it stays and
+ * shift_arg_pages() has nothing to do. It begins with one page, grows a page at a time as the
+ * argument pages are faulted in from the top, and by 128 KiB once it has its final flags.
+ */
+#include "internal.h"
+
+#define STACK_EXPAND  ((u64)128 << 10)
+#define RLIM_STACK    ((u64)8 << 20)
+#define MAX_ARG_PAGES (RLIM_STACK / 4 / PAGE_SIZE)
+/* Where an image without segments begins its heap. */
+#define EMPTY_IMAGE_BRK 0x400000u
+
+u64 task_layout_mmap_base(const struct machine *m)
+{
+	return m->geo.mmap_base;
+}
+
+u64 task_layout_size(const struct machine *m)
+{
+	return m->geo.task_size;
+}
+
+static u64 nr_arg_pages(const struct exec_image *image)
+{
+	return max_u64(image->stack_pages, 1);
+}
+
+/* What can be refused by looking is refused before the point of no return. */
+static int check_image(struct ctx *cx, const struct exec_image *image)
+{
+	u64 limit;
+
+	if (nr_arg_pages(image) > MAX_ARG_PAGES)
+		return -E2BIG;
+	limit = cx->m->geo.stack_top - nr_arg_pages(image) * PAGE_SIZE - STACK_EXPAND;
+
+	for (unsigned int i = 0; i < image->nr_segments; i++) {
+		const struct exec_segment *seg = &image->segments[i];
+		u64 len = PAGE_ALIGN(seg->len);
+
+		STEP(cx);
+		if (offset_in_page(seg->start) || offset_in_page(seg->offset) || !len)
+			return -ENOEXEC;
+		if (seg->start > limit || len > limit - seg->start)
+			return -EINVAL;
+		if (!seg->file)
+			continue;
+		if (!(seg->file->f_mode & FMODE_READ))
+			return -EACCES;
+		if ((seg->prot & PROT_EXEC) && !(seg->file->f_mode & FMODE_EXEC))
+			return -EACCES;
+	}
+	if (image->start_brk > limit)
+		return -EINVAL;
+	return 0;
+}
+
+/* ---- the new mm and its stack, while it belongs to nobody ----------------------------------- */
+
+static int __bprm_mm_init(struct ctx *cx, struct linux_binprm *bprm)
+{
+	struct mm_struct *mm = bprm->mm;
+	struct vm_area_struct *vma;
+	int err;
+
+	vma = kmem_cache_alloc(cx, CACHE_vm_area_struct, SITE_bprm_mm_init_vma,
+			       GFP_KERNEL | __GFP_ZERO);
+	if (!vma)
+		return -ENOMEM;
+
+	down_write(cx, &mm->mmap_sem);
+	vma->vm_mm = mm;
+	vma->vm_end = cx->m->geo.stack_top;
+	vma->vm_start = vma->vm_end - PAGE_SIZE;
+	vma->vm_flags = VM_SOFTDIRTY | VM_STACK_FLAGS | VM_STACK_INCOMPLETE_SETUP;
+	vma->vm_page_prot = vm_get_page_prot(vma->vm_flags);
+	INIT_LIST_HEAD(&vma->anon_vma_chain);
+
+	err = insert_vm_struct(cx, mm, vma, SITE_bprm_mm_init_acct);
+	if (err)
+		goto err;
+
+	mm->stack_vm = mm->total_vm = 1;
+	up_write(cx, &mm->mmap_sem);
+	bprm->vma = vma;
+	bprm->p = vma->vm_end;
+	return 0;
+err:
+	up_write(cx, &mm->mmap_sem);
+	kmem_cache_free(cx, CACHE_vm_area_struct, vma);
+	return err;
+}
+
+static int bprm_mm_init(struct ctx *cx, struct linux_binprm *bprm)
+{
+	int err;
+
+	bprm->mm = mm_alloc(cx);
+	if (!bprm->mm)
+		return -ENOMEM;
+
+	err = __bprm_mm_init(cx, bprm);
+	if (err)
+		goto err;
+	return 0;
+err:
+	/* nothing is in it yet that mmput() would take down */
+	mmdrop(cx, bprm->mm);
+	bprm->mm = NULL;
+	return err;
+}
+
+/*
+ * Lets a stack begin at address. Nothing lies below it in the new mm, and a VMA that only moves its
+ * start cannot need an anon_vma. Locks: mmap_sem write.
+ */
+static int expand_downwards(struct ctx *cx, struct vm_area_struct *vma, u64 address)
+{
+	struct mm_struct *mm = vma->vm_mm;
+	u64 grow = (vma->vm_start - address) >> PAGE_SHIFT;
+	int err;
+
+	if (anon_vma_prepare(cx, vma))
+		return -ENOMEM;
+	if (security_vm_enough_memory_mm(cx, mm, grow, SITE_expand_stack_acct))
+		return -ENOMEM;
+	vm_stat_account(mm, vma->vm_flags, vma->vm_file, (s64)grow);
+	err = vma_adjust(cx, vma, address, vma->vm_end, vma->vm_pgoff - grow, NULL);
+	BUG_ON(cx, err);
+	return 0;
+}
+
+/*
+ * The argument pages weigh on the caller, so that the killer of memory hogs looks at the right
+ * task: they count as its anonymous pages until the new mm is in place or given up.
+ */
+static void acct_arg_size(struct ctx *cx, struct linux_binprm *bprm, u64 pages)
+{
+	struct mm_struct *mm = cx->curr->mm;
+
+	if (mm)
+		mm->rss_stat[MM_ANONPAGES] += (s64)(pages - bprm->vma_pages);
+	bprm->vma_pages = pages;
+}
+
+/* Makes the page of pos writable in the new mm. */
+static int get_arg_page(struct ctx *cx, struct linux_binprm *bprm, u64 pos)
+{
+	struct vm_area_struct *vma = bprm->vma;
+	struct mm_struct *mm = bprm->mm;
+	unsigned int fault;
+
+	if (pos < vma->vm_start) {
+		int err;
+
+		down_write(cx, &mm->mmap_sem);
+		err = expand_downwards(cx, vma, pos);
+		up_write(cx, &mm->mmap_sem);
+		if (err)
+			return err;
+	}
+	acct_arg_size(cx, bprm, vma_pages(vma));
+
+	down_read(cx, &mm->mmap_sem);
+	fault = handle_mm_fault(cx, mm, vma, pos, true);
+	up_read(cx, &mm->mmap_sem);
+	return fault ? -EFAULT : 0;
+}
+
+static int copy_strings(struct ctx *cx, struct linux_binprm *bprm)
+{
+	u64 pages = nr_arg_pages(bprm->image);
+
+	for (u64 i = 0; i < pages; i++) {
+		u64 pos = bprm->p - PAGE_SIZE;
+
+		STEP(cx);
+		/* whatever kept the page away, user space is told that it asked for too much */
+		if (get_arg_page(cx, bprm, pos))
+			return -E2BIG;
+		bprm->p = pos;
+	}
+	return 0;
+}
+
+/* ---- from the old image to the new ---------------------------------------------------------- */
+
+static void exec_mmap(struct ctx *cx, struct mm_struct *mm)
+{
+	struct task_struct *tsk = cx->curr;
+	struct mm_struct *old_mm = tsk->mm, *active_mm;
+
+	mm_release(cx, tsk, old_mm);
+	if (old_mm)
+		down_read(cx, &old_mm->mmap_sem);
+	active_mm = tsk->active_mm;
+	tsk->mm = mm;
+	tsk->active_mm = mm;
+	switch_mm(cx, active_mm, mm);
+	tsk->vmacache_seqnum = 0;
+	vmacache_flush(tsk);
+	if (old_mm) {
+		up_read(cx, &old_mm->mmap_sem);
+		BUG_ON(cx, active_mm != old_mm);
+		mm_update_next_owner(cx, old_mm);
+		mmput(cx, old_mm);
+		return;
+	}
+	/* a task that had none borrowed this one */
+	mmdrop(cx, active_mm);
+}
+
+static void setup_new_exec(struct ctx *cx)
+{
+	const struct pt_geometry *geo = &cx->m->geo;
+	struct mm_struct *mm = cx->curr->mm;
+
+	mm->mmap_base = geo->mmap_base;
+	mm->mmap_legacy_base = geo->mmap_legacy_base;
+	mm->task_size = geo->task_size;
+}
+
+/* Gives the stack its final flags and room to grow into. Past the point of no return. */
+static int setup_arg_pages(struct ctx *cx, struct linux_binprm *bprm)
+{
+	struct mm_struct *mm = cx->curr->mm;
+	struct vm_area_struct *vma = bprm->vma, *prev = NULL;
+	int ret;
+
+	down_write(cx, &mm->mmap_sem);
+	ret = mprotect_fixup(cx, vma, &prev, vma->vm_start, vma->vm_end,
+			     VM_STACK_FLAGS | mm->def_flags | VM_STACK_INCOMPLETE_SETUP);
+	if (ret)
+		goto out_unlock;
+	BUG_ON(cx, prev != vma);
+
+	vma->vm_flags &= ~VM_STACK_INCOMPLETE_SETUP;
+
+	/* stays within RLIM_STACK: the arguments take a quarter of that at most */
+	mm->start_stack = bprm->p;
+	if (expand_downwards(cx, vma, vma->vm_start - STACK_EXPAND))
+		ret = -EFAULT;
+
+out_unlock:
+	up_write(cx, &mm->mmap_sem);
+	return ret;
+}
+
+static int map_segment(struct ctx *cx, struct mm_struct *mm, const struct exec_segment *seg)
+{
+	u32 flags = MAP_FIXED | MAP_PRIVATE | (seg->file ? 0 : MAP_ANONYMOUS);
+	u64 addr;
+
+	down_write(cx, &mm->mmap_sem);
+	addr = do_mmap(cx, mm, seg->file, seg->start, seg->len, seg->prot, flags, 0,
+		       seg->file ? seg->offset >> PAGE_SHIFT : 0);
+	up_write(cx, &mm->mmap_sem);
+	return IS_ERR_VALUE(addr) ? (int)(s64)addr : 0;
+}
+
+/* The format that the mm came with, if any, is given back; the new one is counted once more. */
+static void set_binfmt(struct ctx *cx, struct linux_binfmt *new)
+{
+	struct mm_struct *mm = cx->curr->mm;
+
+	if (mm->binfmt)
+		module_put(cx, mm->binfmt->module);
+	mm->binfmt = new;
+	__module_get(cx, new->module);
+}
+
+/* An error once bprm->mm is NULL is past the point of no return. */
+static int load_binary(struct ctx *cx, struct linux_binprm *bprm, struct linux_binfmt *fmt)
+{
+	const struct exec_image *image = bprm->image;
+	u64 end_image = EMPTY_IMAGE_BRK;
+	struct mm_struct *mm = bprm->mm;
+	int err;
+
+	set_mm_exe_file(cx, mm, image->exe);
+	acct_arg_size(cx, bprm, 0);
+	exec_mmap(cx, mm);
+	bprm->mm = NULL;
+	cx->curr->flags &= ~PF_KTHREAD;
+
+	setup_new_exec(cx);
+	err = setup_arg_pages(cx, bprm);
+	if (err)
+		return err;
+
+	for (unsigned int i = 0; i < image->nr_segments; i++) {
+		const struct exec_segment *seg = &image->segments[i];
+
+		STEP(cx);
+		err = map_segment(cx, mm, seg);
+		if (err)
+			return err;
+		if (i == 0)
+			end_image = 0;
+		end_image = max_u64(end_image, PAGE_ALIGN(seg->start + seg->len));
+	}
+
+	set_binfmt(cx, fmt);
+	mm->start_brk = mm->brk = image->start_brk ? PAGE_ALIGN(image->start_brk) : end_image;
+	return 0;
+}
+
+static int search_binary_handler(struct ctx *cx, struct linux_binprm *bprm)
+{
+	struct linux_binfmt *fmt;
+	int err;
+
+	if (bprm->image->binfmt >= NR_BINFMTS)
+		return -ENOEXEC;
+	fmt = &cx->m->binfmts[bprm->image->binfmt];
+	if (!try_module_get(cx, fmt->module, SITE_exec_binfmt))
+		return -ENOEXEC;
+
+	err = load_binary(cx, bprm, fmt);
+	module_put(cx, fmt->module);
+	return err;
+}
+
+s64 sys_execve(struct ctx *cx, const struct exec_image *image, bool *killed)
+{
+	struct linux_binprm *bprm;
+	int retval;
+
+	*killed = false;
+
+	bprm = kmem_cache_alloc(cx, CACHE_linux_binprm, SITE_exec_bprm, GFP_KERNEL | __GFP_ZERO);
+	if (!bprm)
+		return -ENOMEM;
+	bprm->image = image;
+	cx->curr->in_execve = true;
+
+	retval = check_image(cx, image);
+	if (retval)
+		goto out_free;
+
+	retval = bprm_mm_init(cx, bprm);
+	if (retval)
+		goto out_free;
+
+	retval = copy_strings(cx, bprm);
+	if (retval)
+		goto out;
+
+	retval = search_binary_handler(cx, bprm);
+	if (retval)
+		goto out;
+
+	goto out_free;
+
+out:
+	if (bprm->mm) {
+		acct_arg_size(cx, bprm, 0);
+		mmput(cx, bprm->mm);
+	} else {
+		*killed = true;
+	}
+out_free:
+	cx->curr->in_execve = false;
+	kmem_cache_free(cx, CACHE_linux_binprm, bprm);
+	return retval;
+}

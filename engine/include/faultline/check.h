@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What must hold, and what the state is.
+ *
+ * Checks are rows of one table (check/invariants.def); the census is another (check/census.def).
+ * The observation is a list of records in a normal form; its hash is the digest, and two lists can be
+ * compared field by field. Nothing here changes the machine, allocates from it or trusts its lists:
+ * every walk is bounded.
+ */
+#ifndef FAULTLINE_CHECK_H
+#define FAULTLINE_CHECK_H
+
+#include <faultline/machine.h>
+#include <faultline/types.h>
+
+#define FL_TEXT 96
+
+struct fl_violation {
+	const char *id;        /* "G-01" */
+	const char *name;      /* "list_order" */
+	const char *func;      /* the checking function */
+	char object[FL_TEXT];  /* "mm#0 vma 0x7000-0x9000" */
+	char expected[FL_TEXT];
+	char actual[FL_TEXT];
+};
+
+struct mm_struct;
+
+typedef void (*fl_violation_fn)(void *priv, const struct fl_violation *v);
+
+struct fl_check_row {
+	const char *id, *name, *what;
+	const char *oracle; /* "invariant", "refcount", "census" */
+};
+
+extern const struct fl_check_row fl_invariants[];
+extern const unsigned int fl_nr_invariants;
+extern const struct fl_check_row fl_census_rows[];
+extern const unsigned int fl_nr_census_rows;
+
+/*
+ * Runs every invariant over the machine at rest (no operation in progress) and calls fn for each
+ * violation. counts, if not NULL, has fl_nr_invariants entries: evaluations per row are added.
+ * Returns the number of violations.
+ */
+unsigned int fl_check_machine(struct machine *m, fl_violation_fn fn, void *priv, u64 *counts);
+/*
+ * The same, only for what one mm owns and the counters in it. Rows that need every mm (commit
+ * equation, page references, slab objects) are fl_check_machine()'s.
+ */
+unsigned int fl_check_mm(struct machine *m, struct mm_struct *mm, fl_violation_fn fn, void *priv,
+			 u64 *counts);
+/* After the last task has gone and all files are closed: everything of facts §13.3 is zero. */
+unsigned int fl_census(struct machine *m, fl_violation_fn fn, void *priv);
+
+/* One fact about the state. Records come in a fixed order; obj numbers objects by first visit. */
+struct fl_obs {
+	u16 field; /* index into fl_obs_fields */
+	u32 obj;
+	u64 key;   /* address, index: what tells records of one object apart */
+	u64 val;
+};
+
+struct fl_obs_field {
+	const char *object; /* "mm" */
+	const char *name;   /* "total_vm" */
+	bool history;       /* only in the strict digest */
+};
+
+extern const struct fl_obs_field fl_obs_fields[];
+extern const unsigned int fl_nr_obs_fields;
+
+typedef void (*fl_obs_fn)(void *priv, const struct fl_obs *o);
+
+/*
+ * The semantic state in normal form: VMAs that could be one are one, empty tables are not there,
+ * write protection of a copy-on-write page is not seen (facts §13.2). strict adds the history.
+ */
+void fl_observe(struct machine *m, bool strict, fl_obs_fn fn, void *priv);
+/* Hash of the records. */
+u64 fl_digest(struct machine *m, bool strict);
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a task can do: the engine's system calls and accesses, as programs see them.
+ *
+ * All act for cx->curr, which must be alive, not waiting, and current on cx->cpu (run_on()). They
+ * take no lock before and hold none after. On failure the semantic state is what it was, except as
+ * facts §13.2 lists: a MAP_FIXED destination is a hole, a multi-VMA mprotect leaves a prefix changed,
+ * extra splits, empty tables and a prepared anon_vma stay. Errno values are those of facts §25.
+ */
+#ifndef FAULTLINE_SYSCALLS_H
+#define FAULTLINE_SYSCALLS_H
+
+#include <faultline/machine.h>
+#include <faultline/types.h>
+
+#define PROT_NONE  0u
+#define PROT_READ  1u
+#define PROT_WRITE 2u
+#define PROT_EXEC  4u
+#define PROT_SEM   8u /* accepted, without effect */
+#define PROT_GROWSDOWN 0x01000000u /* mprotect: from the start of a stack */
+#define PROT_GROWSUP   0x02000000u
+
+#define MAP_SHARED    0x01u
+#define MAP_PRIVATE   0x02u
+#define MAP_FIXED     0x10u
+#define MAP_ANONYMOUS 0x20u
+#define MAP_NORESERVE 0x4000u
+#define MAP_STACK     0x20000u
+
+struct file;
+struct mm_struct;
+struct task_struct;
+
+/*
+ * mmap.c and mprotect.c; addresses and lengths in bytes. Return an address or 0, or a negative errno;
+ * -EINVAL for a task without an mm. Locks: they take mmap_sem for writing.
+ */
+/*
+ * Errors, first that applies (facts §7.8): EINVAL unaligned offset; EBADF no file and not anonymous;
+ * EINVAL len 0; ENOMEM len wraps; EOVERFLOW offset wraps; ENOMEM more than max_map_count VMAs; ENOMEM
+ * no room, EINVAL unaligned MAP_FIXED; EINVAL neither or both of SHARED and PRIVATE; for a file EACCES
+ * or EPERM by its mode; ENOMEM commit charge or VMA; ETXTBSY; ENODEV from ->mmap().
+ *
+ * EOPNOTSUPP, after the checks of the mode: memory that several mms write to. The engine has no
+ * shared anonymous objects and does not track dirty file pages yet, so MAP_SHARED|MAP_ANONYMOUS and
+ * writable MAP_SHARED of a file are refused, and so is sys_mprotect() that would make the latter out of
+ * a read-only mapping of a writable file.
+ */
+s64 sys_mmap(struct ctx *cx, u64 addr, u64 len, u32 prot, u32 flags, struct file *file, u64 offset);
+s64 sys_munmap(struct ctx *cx, u64 addr, u64 len);
+s64 sys_mprotect(struct ctx *cx, u64 start, u64 len, u32 prot);
+/* Returns the current break; a refusal leaves it where it was. */
+s64 sys_brk(struct ctx *cx, u64 brk);
+
+enum access_result { ACCESS_OK, ACCESS_SIGSEGV, ACCESS_SIGBUS, ACCESS_OOM };
+/*
+ * One load or store of user code: walks the tables, faults as needed. A store puts *tag into the
+ * page, a load takes it out. Anything but ACCESS_OK leaves contents and *tag alone; it kills nobody.
+ */
+enum access_result access_user(struct ctx *cx, u64 addr, bool write, u64 *tag);
+
+/*
+ * fork, vfork, clone: 0 with *child set, or a negative errno and no child. Flags: CLONE_VM,
+ * CLONE_VFORK, CLONE_THREAD|CLONE_SIGHAND. With CLONE_VFORK the caller is in TASK_VFORK_WAIT
+ * until the child execs or exits. The child is not on a CPU yet.
+ */
+s64 do_fork(struct ctx *cx, u32 clone_flags, struct task_struct **child);
+/* A kernel thread: a task that never has an mm. */
+s64 kernel_thread(struct ctx *cx, struct task_struct **child);
+
+/* One segment of an image: private, file-backed when file is set. */
+struct exec_segment {
+	u64 start, len;
+	u32 prot;
+	struct file *file; /* the caller's reference stays the caller's */
+	u64 offset;
+};
+
+struct exec_image {
+	const struct exec_segment *segments;
+	unsigned int nr_segments;
+	u64 start_brk;       /* 0: after the last segment */
+	u64 stack_pages;     /* argument pages to fault in on the new stack, at least 1 */
+	struct file *exe;    /* becomes exe_file; may be NULL */
+	unsigned int binfmt; /* index of the machine's binary formats */
+};
+
+/*
+ * Replaces the caller's image. 0; or a negative errno with the old image intact; or, past the point
+ * of no return, a negative errno with *killed set: the caller has a new mm and must exit.
+ * -ENOMEM; -E2BIG when the arguments are too long or a page of theirs cannot be had; -ENOEXEC when
+ * the format's module gives no reference or a segment is malformed; -EINVAL when the image does not
+ * fit below the stack; -EFAULT (killed) when the stack cannot grow. A vfork parent is woken at the
+ * point of no return. Other tasks on the old mm stay there. Source: facts §4.9, §19.2, §25.
+ */
+s64 sys_execve(struct ctx *cx, const struct exec_image *image, bool *killed);
+/* Ends cx->curr. It stays current, without an mm, until run_on() puts another task on the CPU. */
+void do_exit(struct ctx *cx);
+
+/* Writes LDT entry idx. 0, -EINVAL, -ENOMEM; -ENOSYS without the ldt option. */
+s64 sys_modify_ldt(struct ctx *cx, u32 idx, u64 entry);
+
+/*
+ * Puts tsk (NULL: the idle task) on cpu and drops what the task before it left behind; a dead task
+ * goes with that. cx->cpu and cx->curr follow. A task that is current elsewhere leaves that CPU to
+ * its idle task. NULL also makes an idle CPU let go of a borrowed mm that nobody uses any more: once
+ * done for every CPU, no lazy reference to a dead mm is left. Source: facts §4.12, §13.3.
+ */
+void run_on(struct ctx *cx, unsigned int cpu, struct task_struct *tsk);
+
+/* ---- by the bench, outside any task --------------------------------------------------------- */
+
+/* The first task: no mm until it execs. Not subject to injection. NULL: no memory. */
+struct task_struct *spawn_init(struct ctx *cx);
+/* A file of `pages` pages. Not subject to injection. NULL: no memory. */
+struct file *file_create(struct ctx *cx, u64 pages, u32 f_mode);
+/* Drops the bench's reference. The page cache goes with the last one. */
+void file_close(struct ctx *cx, struct file *file);
+/* A module that is going gives no more references (try_module_get() fails). */
+void module_set_going(struct machine *m, unsigned int binfmt, bool going);
+/* A new mm without a task (mm_alloc), and dropping it: what an aborted exec does. */
+struct mm_struct *mm_alloc(struct ctx *cx);
+void mmput(struct ctx *cx, struct mm_struct *mm);
+
+u64 task_layout_mmap_base(const struct machine *m);
+u64 task_layout_size(const struct machine *m);
+
+#endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Functions that the engine's files call in each other, grouped by the file that defines them.
+ * Return values: 0 or a negative errno unless said otherwise; a failure leaves no trace unless said
+ * otherwise. "Locks" names what the caller holds.
+ */
+#ifndef FAULTLINE_ENGINE_INTERNAL_H
+#define FAULTLINE_ENGINE_INTERNAL_H
+
+#include <faultline/mm_types.h>
+#include <faultline/syscalls.h>
+
+/* ---- mm/page_alloc.c: the seam, as the engine calls it -------------------------------------- */
+
+/* True when the bench refuses the request at this site. */
+bool fl_should_fail(struct ctx *cx, enum fl_site site, gfp_t gfp);
+/* One block of 2^order pages with refcount 1, or NULL. Needs a site: it can be refused. */
+struct page *alloc_pages(struct ctx *cx, enum fl_site site, gfp_t gfp, unsigned int order,
+			 enum page_type type);
+/* The reference must be the last one, mapcount 0 and, for a table, no entry left. */
+void __free_page(struct ctx *cx, struct page *page);
+void get_page(struct ctx *cx, struct page *page);
+/* Drops a reference; frees at zero. */
+void put_page(struct ctx *cx, struct page *page);
+struct page *pfn_to_page(struct machine *m, u64 pfn);
+/* Content of a user page. */
+u64 page_tag(const struct page *page);
+void page_set_tag(struct page *page, u64 tag);
+/* A descriptor for memory that is no page of its own (the 32-byte PAE pgd). NULL: no memory. */
+struct page *alloc_page_desc(struct machine *m, void *mem, enum page_type type);
+void free_page_desc(struct machine *m, struct page *page);
+/* machine_create/destroy: mem_map. */
+int mem_map_init(struct machine *m);
+void mem_map_exit(struct machine *m);
+
+/* ---- mm/slab.c ------------------------------------------------------------------------------ */
+
+int kmem_caches_init(struct machine *m);
+void kmem_caches_exit(struct machine *m);
+/* Memory is garbage unless gfp has __GFP_ZERO. NULL when refused or none. */
+void *kmem_cache_alloc(struct ctx *cx, enum fl_cache cache, enum fl_site site, gfp_t gfp);
+void kmem_cache_free(struct ctx *cx, enum fl_cache cache, void *obj);
+
+/* ---- arch/pgtable.c: tables, their constructors, pgd_alloc (notes 4, facts §3 4.*, §6.1, §14) ---- */
+
+void pt_geometry_init(struct pt_geometry *geo, const struct machine_config *cfg);
+/*
+ * swapper_pg_dir with its kernel half, into init_mm.pgd; also an empty pgd_list. On 4 levels the
+ * kernel entries name frames outside mem_map and nothing walks them; PAE has one kernel PMD page
+ * (PAGE_PMD, no constructor, in no nr_pmds), which lives as long as the machine. -ENOMEM.
+ */
+int swapper_init(struct ctx *cx);
+void swapper_exit(struct ctx *cx);
+
+static inline unsigned int pt_index(const struct pt_geometry *geo, enum pt_level level, u64 addr)
+{
+	return (unsigned int)(addr >> geo->shift[level]) & (geo->ptrs[level] - 1u);
+}
+
+/* The one reader and the one writer of entries; the writer keeps pt->nr_entries. */
+static inline pte_t pt_get(const struct page *pt, unsigned int idx)
+{
+	return ((const pte_t *)pt->mem)[idx];
+}
+
+static inline void pt_set(struct page *pt, unsigned int idx, pte_t val)
+{
+	pte_t *e = &((pte_t *)pt->mem)[idx];
+
+	pt->nr_entries = (u16)(pt->nr_entries + !pte_none(val) - !pte_none(*e));
+	*e = val;
+}
+
+/* Table that a non-leaf entry points to, NULL for none. */
+struct page *pt_table(struct machine *m, const struct page *pt, unsigned int idx);
+/* pt_set() for a pgd's user half: a Xen-like second pgd follows. */
+void pgd_set(struct page *pgd, unsigned int idx, pte_t val);
+/* Level below `level` that this geometry has. */
+enum pt_level pt_below(const struct pt_geometry *geo, enum pt_level level);
+
+struct page *pgd_alloc(struct ctx *cx, struct mm_struct *mm);
+void pgd_free(struct ctx *cx, struct mm_struct *mm, struct page *pgd);
+/* A new kernel entry of the top level, to be seen by every pgd (facts §14 notes). */
+int pgd_add_kernel_entry(struct ctx *cx, unsigned int idx, pte_t val);
+
+/*
+ * Walks to the PTE table of addr, making what is missing. NULL on -ENOMEM: tables made on the way
+ * stay, empty (facts §13.2). Locks: mmap_sem read or write.
+ */
+struct page *pte_alloc_map(struct ctx *cx, struct mm_struct *mm, u64 addr);
+/* The same without making anything. */
+struct page *pte_lookup(struct machine *m, const struct mm_struct *mm, u64 addr);
+/* Makes the table that entry idx of pt (a table of `level`) shall point to, or finds it. */
+struct page *pt_alloc_below(struct ctx *cx, struct mm_struct *mm, struct page *pt,
+			    enum pt_level level, unsigned int idx);
+/* Undoes the constructor of a table of `level` and its counters; the page is still to be freed. */
+void pt_dtor(struct ctx *cx, struct page *pt, enum pt_level level);
+pte_t vm_get_page_prot(u32 vm_flags);
+void flush_tlb_mm(struct ctx *cx, struct mm_struct *mm);
+void flush_tlb_range(struct ctx *cx, struct mm_struct *mm, u64 start, u64 end);
+
+/* ---- arch/ldt.c (notes 1.2.6, facts §3 1.2.6) ----------------------------------------------- */
+
+int init_new_context(struct ctx *cx, struct task_struct *tsk, struct mm_struct *mm);
+void destroy_context(struct ctx *cx, struct mm_struct *mm);
+
+/* ---- mm/mmu_gather.c (notes 3.2, 3.5, facts §6.7) ------------------------------------------- */
+
+#define MMU_GATHER_BUNDLE 8u
+
+struct mmu_gather_batch {
+	struct page *self; /* page that holds this batch; NULL for the local one */
+	struct mmu_gather_batch *next;
+	u32 nr, max;
+	struct page **pages;
+};
+
+struct mmu_gather {
+	struct mm_struct *mm;
+	u64 start, end; /* range to flush; start > end: empty */
+	bool fullmm, need_flush_all;
+	u32 batch_count;
+	struct mmu_gather_batch local, *active;
+	struct page *bundle[MMU_GATHER_BUNDLE];
+};
+
+void tlb_gather_mmu(struct ctx *cx, struct mmu_gather *tlb, struct mm_struct *mm, u64 start,
+		    u64 end);
+void tlb_finish_mmu(struct ctx *cx, struct mmu_gather *tlb, u64 start, u64 end);
+void tlb_record(struct mmu_gather *tlb, u64 addr); /* the entry of addr was cleared */
+/* Queues a page whose entry is gone. False: the caller must flush now; the page is queued. */
+bool __tlb_remove_page(struct ctx *cx, struct mmu_gather *tlb, struct page *page);
+void tlb_remove_table(struct ctx *cx, struct mmu_gather *tlb, struct page *pt, u64 addr);
+void tlb_flush_mmu(struct ctx *cx, struct mmu_gather *tlb);
+/* Its two halves: the first under the table lock, when a dirty file page was unmapped (facts §6.5). */
+void tlb_flush_mmu_tlbonly(struct ctx *cx, struct mmu_gather *tlb);
+void tlb_flush_mmu_free(struct ctx *cx, struct mmu_gather *tlb);
+
+/* ---- mm/memory.c: copy, zap, free of page tables; faults (facts §6, §11) -------------------- */
+
+/* -ENOMEM leaves what was copied so far; exit_mmap() takes it away. Locks: both mmap_sem write. */
+int copy_page_range(struct ctx *cx, struct mm_struct *dst, struct mm_struct *src,
+		    struct vm_area_struct *vma);
+void unmap_vmas(struct ctx *cx, struct mmu_gather *tlb, struct vm_area_struct *vma, u64 start,
+		u64 end);
+void free_pgtables(struct ctx *cx, struct mmu_gather *tlb, struct vm_area_struct *vma, u64 floor,
+		   u64 ceiling);
+void unmap_region(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma,
+		  struct vm_area_struct *prev, u64 start, u64 end);
+void change_protection(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end,
+		       pte_t newprot);
+
+#define VM_FAULT_OOM    0x0001u
+#define VM_FAULT_SIGBUS 0x0002u
+#define VM_FAULT_MAJOR  0x0004u /* filemap_fault() alone: the page had to be read in */
+#define VM_FAULT_SIGSEGV 0x0040u
+/* 0 or VM_FAULT_*. A failed fault changes no entry, counter or page. Locks: mmap_sem read. */
+unsigned int handle_mm_fault(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma,
+			     u64 addr, bool write);
+u64 get_mm_rss(const struct mm_struct *mm);
+void update_hiwater_rss(struct mm_struct *mm);
+void update_hiwater_vm(struct mm_struct *mm);
+
+/* ---- mm/filemap.c --------------------------------------------------------------------------- */
+
+/*
+ * The page of the cache with a new reference, read in if needed; *fault is then 0 or VM_FAULT_MAJOR.
+ * NULL: *fault says why.
+ */
+struct page *filemap_fault(struct ctx *cx, struct vm_area_struct *vma, pgoff_t pgoff,
+			   unsigned int *fault);
+void truncate_inode_pages(struct ctx *cx, struct address_space *mapping);
+/* Page of the cache without a new reference, or NULL. */
+struct page *find_page(const struct address_space *mapping, pgoff_t index);
+/* The tag that a page of a file is read in with. */
+u64 file_page_tag(const struct file_inode *inode, pgoff_t index);
+
+/* ---- fs/file.c ------------------------------------------------------------------------------ */
+
+struct file *get_file(struct ctx *cx, struct file *file);
+void fput(struct ctx *cx, struct file *file);
+
+/* ---- mm/interval_tree.c --------------------------------------------------------------------- */
+
+void vma_interval_tree_insert(struct vm_area_struct *vma, struct rb_root *root);
+/* For a fork: same range as prev, and directly after it. */
+void vma_interval_tree_insert_after(struct vm_area_struct *vma, struct vm_area_struct *prev,
+				    struct rb_root *root);
+void vma_interval_tree_remove(struct vm_area_struct *vma, struct rb_root *root);
+struct vm_area_struct *vma_interval_tree_first(const struct rb_root *root, pgoff_t start,
+					       pgoff_t last);
+struct vm_area_struct *vma_interval_tree_next(struct vm_area_struct *vma, pgoff_t start,
+					      pgoff_t last);
+void anon_vma_interval_tree_insert(struct anon_vma_chain *avc, struct rb_root *root);
+void anon_vma_interval_tree_remove(struct anon_vma_chain *avc, struct rb_root *root);
+struct anon_vma_chain *anon_vma_interval_tree_first(const struct rb_root *root, pgoff_t start,
+						    pgoff_t last);
+struct anon_vma_chain *anon_vma_interval_tree_next(struct anon_vma_chain *avc, pgoff_t start,
+						   pgoff_t last);
+
+/* ---- mm/vmacache.c (facts §7.2) ------------------------------------------------------------- */
+
+void vmacache_flush(struct task_struct *tsk);
+void vmacache_update(struct ctx *cx, u64 addr, struct vm_area_struct *vma);
+struct vm_area_struct *vmacache_find(struct ctx *cx, struct mm_struct *mm, u64 addr);
+void vmacache_invalidate(struct ctx *cx, struct mm_struct *mm);
+
+/* ---- mm/vma.c: find, link, split, adjust, merge (facts §7.1-§7.7) --------------------------- */
+
+struct vm_area_struct *find_vma(struct ctx *cx, struct mm_struct *mm, u64 addr);
+struct vm_area_struct *find_vma_prev(struct ctx *cx, struct mm_struct *mm, u64 addr,
+				     struct vm_area_struct **prev);
+struct vm_area_struct *find_vma_intersection(struct ctx *cx, struct mm_struct *mm, u64 start,
+					     u64 end);
+/* -ENOMEM when something overlaps [addr, end). */
+int find_vma_links(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 end,
+		   struct vm_area_struct **prev, struct rb_node ***link, struct rb_node **parent);
+void __vma_link_list(struct mm_struct *mm, struct vm_area_struct *vma, struct vm_area_struct *prev,
+		     struct rb_node *parent);
+void __vma_link_rb(struct mm_struct *mm, struct vm_area_struct *vma, struct rb_node **link,
+		   struct rb_node *parent);
+void vma_link(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma,
+	      struct vm_area_struct *prev, struct rb_node **link, struct rb_node *parent);
+int insert_vm_struct(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma,
+		     enum fl_site acct_site);
+/* -ENOMEM; the failure of an anon_vma clone is the only one (A-45, and B-02 fixed). */
+int vma_adjust(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end, pgoff_t pgoff,
+	       struct vm_area_struct *insert);
+/* The VMA that now covers [addr, end), or NULL: not merged, for whatever reason. */
+struct vm_area_struct *vma_merge(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *prev,
+				 u64 addr, u64 end, u32 vm_flags, struct anon_vma *anon_vma,
+				 struct file *file, pgoff_t pgoff);
+/* __split_vma() does not look at max_map_count. */
+int __split_vma(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma, u64 addr,
+		bool new_below);
+int split_vma(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma, u64 addr,
+	      bool new_below);
+void unlink_file_vma(struct ctx *cx, struct vm_area_struct *vma);
+/* Takes [vma, ... while vm_start < end) out of list and tree; they stay linked to each other. */
+void detach_vmas_to_be_unmapped(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma,
+				struct vm_area_struct *prev, u64 end);
+void vma_set_page_prot(struct vm_area_struct *vma);
+
+/* ---- mm/rmap.c (facts §8) ------------------------------------------------------------------- */
+
+int anon_vma_prepare(struct ctx *cx, struct vm_area_struct *vma);
+int anon_vma_clone(struct ctx *cx, struct vm_area_struct *dst, struct vm_area_struct *src);
+int anon_vma_fork(struct ctx *cx, struct vm_area_struct *vma, struct vm_area_struct *pvma);
+void unlink_anon_vmas(struct ctx *cx, struct vm_area_struct *vma);
+struct anon_vma *find_mergeable_anon_vma(struct vm_area_struct *vma);
+/* Defined in mm/vma.c: it is the merge rule. */
+bool anon_vma_compatible(const struct vm_area_struct *a, const struct vm_area_struct *b);
+void page_add_new_anon_rmap(struct page *page, struct vm_area_struct *vma, u64 addr);
+void page_add_rmap(struct page *page);
+void page_remove_rmap(struct ctx *cx, struct page *page);
+
+/* ---- mm/unmapped_area.c (facts §7.16, §21) -------------------------------------------------- */
+
+/* An address, or a negative errno: test with IS_ERR_VALUE(). */
+u64 get_unmapped_area(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len, u32 map_flags);
+#define IS_ERR_VALUE(x) ((u64)(x) >= (u64)-4095)
+
+/* ---- mm/mmap.c (notes 3.6, 3.7; facts §3 3.*, §7.8-§7.11, §9) ------------------------------- */
+
+/* Locks: mmap_sem write for all of them. */
+u64 do_mmap(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u64 len, u32 prot,
+	    u32 flags, u32 vm_flags, pgoff_t pgoff);
+int do_munmap(struct ctx *cx, struct mm_struct *mm, u64 start, u64 len);
+u64 do_brk(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len);
+struct vm_area_struct *remove_vma(struct ctx *cx, struct vm_area_struct *vma);
+void exit_mmap(struct ctx *cx, struct mm_struct *mm);
+void vm_stat_account(struct mm_struct *mm, u32 flags, struct file *file, s64 pages);
+
+/* ---- mm/util.c: commit accounting and limits (notes 3.7; facts §9) -------------------------- */
+
+/* Charges pages or returns -ENOMEM with the counter as it was. */
+int security_vm_enough_memory_mm(struct ctx *cx, struct mm_struct *mm, u64 pages,
+				 enum fl_site site);
+void vm_unacct_memory(struct ctx *cx, u64 pages);
+
+/* ---- mm/mprotect.c (facts §7.13) ------------------------------------------------------------ */
+
+int mprotect_fixup(struct ctx *cx, struct vm_area_struct *vma, struct vm_area_struct **pprev,
+		   u64 start, u64 end, u32 newflags);
+
+/* ---- kernel/fork.c (notes 1, 2; facts §3 1.-2.*, §4, §5) ------------------------------------ */
+
+/* mm_alloc() and mmput() are in syscalls.h. */
+void mmdrop(struct ctx *cx, struct mm_struct *mm);
+struct mm_struct *get_task_mm(struct ctx *cx, struct task_struct *tsk);
+void mm_release(struct ctx *cx, struct task_struct *tsk, struct mm_struct *mm);
+void mm_init_struct(struct machine *m, struct mm_struct *mm); /* fields of init_mm */
+void set_mm_exe_file(struct ctx *cx, struct mm_struct *mm, struct file *file);
+/* Until the last one is put the task is on m->tasks and keeps stack and pid. */
+void put_task_struct(struct ctx *cx, struct task_struct *tsk);
+/* Idle task of a CPU: on no list, without stack and pid. NULL: no memory. */
+struct task_struct *fork_idle(struct ctx *cx, unsigned int cpu);
+void free_idle(struct ctx *cx, struct task_struct *idle);
+
+/* ---- kernel/exit.c (facts §4.8, §4.10, §24) ------------------------------------------------- */
+
+void mm_update_next_owner(struct ctx *cx, struct mm_struct *mm);
+
+/* ---- kernel/sched.c: context switch and lazy TLB (facts §4.12) ------------------------------ */
+
+void switch_mm(struct ctx *cx, struct mm_struct *prev, struct mm_struct *next);
+void enter_lazy_tlb(struct ctx *cx, struct mm_struct *mm);
+/* An idle CPU goes back from a borrowed mm to init_mm. */
+void idle_task_exit(struct ctx *cx, unsigned int cpu);
+
+/* ---- kernel/module.c ------------------------------------------------------------------------ */
+
+bool try_module_get(struct ctx *cx, struct module *mod, enum fl_site site);
+/* One more where the caller already holds one: also of a module that is going. */
+void __module_get(struct ctx *cx, struct module *mod);
+void module_put(struct ctx *cx, struct module *mod);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* How a task leaves its address space and the machine (facts §4.8, §4.10, §24). */
+#include "internal.h"
+
+static struct task_struct *next_owner(struct ctx *cx, const struct mm_struct *mm,
+				      const struct task_struct *p)
+{
+	struct task_struct *c;
+
+	list_for_each_entry(c, &cx->m->tasks, tasks) {
+		STEP(cx);
+		if (c->real_parent == p && c->mm == mm)
+			return c;
+	}
+	list_for_each_entry(c, &cx->m->tasks, tasks) {
+		STEP(cx);
+		if (p->real_parent && c->real_parent == p->real_parent && c->mm == mm)
+			return c;
+	}
+	list_for_each_entry(c, &cx->m->tasks, tasks) {
+		STEP(cx);
+		if (!(c->flags & PF_KTHREAD) && c->mm == mm)
+			return c;
+	}
+	return NULL;
+}
+
+/* cx->curr no longer uses mm but its reference is still counted: who is the owner now? */
+void mm_update_next_owner(struct ctx *cx, struct mm_struct *mm)
+{
+	struct task_struct *p = cx->curr;
+
+	if (mm->owner != p)
+		return;
+	/* only the reference about to be dropped: none is left to look for */
+	if (atomic_read(&mm->mm_users) <= 1) {
+		mm->owner = NULL;
+		return;
+	}
+	mm->owner = next_owner(cx, mm, p);
+}
+
+static void exit_mm(struct ctx *cx, struct task_struct *tsk)
+{
+	struct mm_struct *mm = tsk->mm;
+
+	mm_release(cx, tsk, mm);
+	if (!mm)
+		return;
+
+	down_read(cx, &mm->mmap_sem);
+	/* becomes the reference of the lazy active_mm, dropped after the last switch */
+	atomic_inc(cx, &mm->mm_count);
+	BUG_ON(cx, mm != tsk->active_mm);
+	tsk->mm = NULL;
+	up_read(cx, &mm->mmap_sem);
+	enter_lazy_tlb(cx, mm);
+	mm_update_next_owner(cx, mm);
+	mmput(cx, mm);
+}
+
+/* Nobody may find the task through its children any more. */
+static void forget_original_parent(struct ctx *cx, const struct task_struct *father)
+{
+	struct task_struct *p;
+
+	list_for_each_entry(p, &cx->m->tasks, tasks) {
+		STEP(cx);
+		if (p->real_parent == father)
+			p->real_parent = NULL;
+		if (p->vfork_parent == father)
+			p->vfork_parent = NULL;
+	}
+}
+
+void do_exit(struct ctx *cx)
+{
+	struct task_struct *tsk = cx->curr;
+
+	BUG_ON(cx, tsk->flags & PF_IDLE);
+	BUG_ON(cx, tsk->state == TASK_DEAD);
+	BUG_ON(cx, cx->m->rqs[cx->cpu].curr != tsk);
+
+	tsk->flags |= PF_EXITING;
+	exit_mm(cx, tsk);
+	forget_original_parent(cx, tsk);
+	tsk->state = TASK_DEAD;
+	put_task_struct(cx, tsk); /* for being alive; the CPU's reference goes with the switch */
+}

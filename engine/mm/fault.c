@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Page faults, and the loads and stores that cause them (facts §11). Each handler gets all it needs
+ * before it changes an entry, a counter or a page (A-70); tables made on the way stay.
+ */
+#include "internal.h"
+
+/* One fault, as its handlers see it. */
+struct vm_fault {
+	struct mm_struct *mm;
+	struct vm_area_struct *vma;
+	u64 addr; /* of the page */
+	bool write;
+	struct page *pt; /* PTE table */
+	unsigned int idx;
+	pte_t entry; /* found there */
+};
+
+static struct page *alloc_user_page(struct ctx *cx, enum fl_site site)
+{
+	return alloc_pages(cx, site, GFP_KERNEL | __GFP_ZERO | __GFP_TAG, 0, PAGE_ANON);
+}
+
+static pte_t mk_pte(const struct page *page, pte_t prot)
+{
+	return page->pfn << PAGE_SHIFT | prot;
+}
+
+/* A store through a VMA without VM_WRITE breaks sharing, but gives no permission to the next one.
+ */
+static pte_t maybe_mkwrite(pte_t pte, const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_WRITE ? pte | _PAGE_RW : pte;
+}
+
+static void add_new_anon_page(struct ctx *cx, const struct vm_fault *vmf, struct page *page)
+{
+	struct vm_area_struct *vma = vmf->vma;
+
+	BUG_ON(cx, !vma->anon_vma);
+	vmf->mm->rss_stat[MM_ANONPAGES]++;
+	page_add_new_anon_rmap(page, vma, vmf->addr);
+	pt_set(vmf->pt, vmf->idx,
+	       maybe_mkwrite(mk_pte(page, vma->vm_page_prot) | _PAGE_DIRTY, vma));
+}
+
+static unsigned int do_anonymous_page(struct ctx *cx, const struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct page *page;
+
+	if (vma->vm_flags & VM_SHARED) /* an object without a way to get its pages */
+		return VM_FAULT_SIGBUS;
+
+	if (!vmf->write) {
+		spin_lock(cx, &vmf->mm->page_table_lock);
+		pt_set(vmf->pt, vmf->idx,
+		       mk_pte(cx->m->zero_page, vma->vm_page_prot | _PAGE_SPECIAL));
+		spin_unlock(cx, &vmf->mm->page_table_lock);
+		return 0;
+	}
+
+	if (anon_vma_prepare(cx, vma))
+		return VM_FAULT_OOM;
+	page = alloc_user_page(cx, SITE_anon_page);
+	if (!page)
+		return VM_FAULT_OOM;
+
+	spin_lock(cx, &vmf->mm->page_table_lock);
+	add_new_anon_page(cx, vmf, page);
+	spin_unlock(cx, &vmf->mm->page_table_lock);
+	return 0;
+}
+
+/* Maps a page of the cache; the fault's reference becomes the entry's. */
+static void map_file_page(struct ctx *cx, const struct vm_fault *vmf, struct page *page,
+			  pte_t entry)
+{
+	spin_lock(cx, &vmf->mm->page_table_lock);
+	vmf->mm->rss_stat[MM_FILEPAGES]++;
+	page_add_rmap(page);
+	pt_set(vmf->pt, vmf->idx, entry);
+	spin_unlock(cx, &vmf->mm->page_table_lock);
+}
+
+static unsigned int do_read_fault(struct ctx *cx, const struct vm_fault *vmf, pgoff_t pgoff)
+{
+	unsigned int ret;
+	struct page *page = filemap_fault(cx, vmf->vma, pgoff, &ret);
+
+	if (page)
+		map_file_page(cx, vmf, page, mk_pte(page, vmf->vma->vm_page_prot));
+	return ret;
+}
+
+static unsigned int do_cow_fault(struct ctx *cx, const struct vm_fault *vmf, pgoff_t pgoff)
+{
+	struct page *new_page, *fault_page;
+	unsigned int ret = VM_FAULT_OOM;
+
+	if (anon_vma_prepare(cx, vmf->vma))
+		goto out;
+	new_page = alloc_user_page(cx, SITE_cow_page);
+	if (!new_page)
+		goto out;
+	fault_page = filemap_fault(cx, vmf->vma, pgoff, &ret);
+	if (!fault_page)
+		goto uncharge_out;
+
+	page_set_tag(new_page, page_tag(fault_page));
+	spin_lock(cx, &vmf->mm->page_table_lock);
+	add_new_anon_page(cx, vmf, new_page);
+	spin_unlock(cx, &vmf->mm->page_table_lock);
+	put_page(cx, fault_page);
+	return ret;
+
+uncharge_out:
+	put_page(cx, new_page);
+out:
+	return ret;
+}
+
+static unsigned int do_shared_fault(struct ctx *cx, const struct vm_fault *vmf, pgoff_t pgoff)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned int ret;
+	struct page *page = filemap_fault(cx, vma, pgoff, &ret);
+
+	if (page)
+		map_file_page(cx, vmf, page,
+			      maybe_mkwrite(mk_pte(page, vma->vm_page_prot) | _PAGE_DIRTY, vma));
+	return ret;
+}
+
+static unsigned int do_fault(struct ctx *cx, const struct vm_fault *vmf)
+{
+	pgoff_t pgoff = linear_page_index(vmf->vma, vmf->addr);
+
+	if (!vmf->write)
+		return do_read_fault(cx, vmf, pgoff);
+	if (!(vmf->vma->vm_flags & VM_SHARED))
+		return do_cow_fault(cx, vmf, pgoff);
+	return do_shared_fault(cx, vmf, pgoff);
+}
+
+static unsigned int wp_page_reuse(struct ctx *cx, const struct vm_fault *vmf)
+{
+	spin_lock(cx, &vmf->mm->page_table_lock);
+	pt_set(vmf->pt, vmf->idx,
+	       maybe_mkwrite(vmf->entry | _PAGE_ACCESSED | _PAGE_DIRTY, vmf->vma));
+	spin_unlock(cx, &vmf->mm->page_table_lock);
+	return 0;
+}
+
+/* old_page is NULL for the zero page. */
+static unsigned int wp_page_copy(struct ctx *cx, const struct vm_fault *vmf, struct page *old_page)
+{
+	struct page *new_page;
+
+	if (anon_vma_prepare(cx, vmf->vma))
+		return VM_FAULT_OOM;
+	new_page = alloc_user_page(cx, SITE_cow_page);
+	if (!new_page)
+		return VM_FAULT_OOM;
+	if (old_page)
+		page_set_tag(new_page, page_tag(old_page));
+
+	spin_lock(cx, &vmf->mm->page_table_lock);
+	if (old_page)
+		vmf->mm->rss_stat[old_page->type == PAGE_ANON ? MM_ANONPAGES : MM_FILEPAGES]--;
+	/* Nobody may read the old page through this entry once somebody writes the new one. */
+	pt_set(vmf->pt, vmf->idx, 0);
+	flush_tlb_range(cx, vmf->mm, vmf->addr, vmf->addr + PAGE_SIZE);
+	add_new_anon_page(cx, vmf, new_page);
+	if (old_page)
+		page_remove_rmap(cx, old_page);
+	spin_unlock(cx, &vmf->mm->page_table_lock);
+
+	if (old_page)
+		put_page(cx, old_page);
+	return 0;
+}
+
+/* A store met an entry that does not allow it, in a VMA that does. */
+static unsigned int do_wp_page(struct ctx *cx, const struct vm_fault *vmf)
+{
+	const u32 shared_writable = VM_WRITE | VM_SHARED;
+	struct page *old_page = NULL;
+
+	if (!(vmf->entry & _PAGE_SPECIAL)) {
+		old_page = pfn_to_page(cx->m, pte_pfn(vmf->entry));
+		BUG_ON(cx, !old_page);
+	}
+	if ((vmf->vma->vm_flags & shared_writable) == shared_writable)
+		return wp_page_reuse(cx, vmf);
+	if (old_page && old_page->type == PAGE_ANON && old_page->_mapcount == 1) {
+		/* The others have gone: the page is this VMA's alone, and found by its anon_vma. */
+		BUG_ON(cx, !vmf->vma->anon_vma);
+		old_page->anon_vma = vmf->vma->anon_vma;
+		return wp_page_reuse(cx, vmf);
+	}
+	return wp_page_copy(cx, vmf, old_page);
+}
+
+static unsigned int handle_pte_fault(struct ctx *cx, struct vm_fault *vmf)
+{
+	vmf->entry = pt_get(vmf->pt, vmf->idx);
+	if (pte_none(vmf->entry)) {
+		if (vmf->vma->vm_file)
+			return do_fault(cx, vmf);
+		return do_anonymous_page(cx, vmf);
+	}
+	/* Entries carry their VMA's permissions, and the caller has checked those. */
+	BUG_ON(cx, !(vmf->entry & _PAGE_PRESENT));
+	if (vmf->write && !(vmf->entry & _PAGE_RW))
+		return do_wp_page(cx, vmf);
+
+	spin_lock(cx, &vmf->mm->page_table_lock);
+	pt_set(vmf->pt, vmf->idx, vmf->entry | _PAGE_ACCESSED | (vmf->write ? _PAGE_DIRTY : 0));
+	spin_unlock(cx, &vmf->mm->page_table_lock);
+	return 0;
+}
+
+unsigned int handle_mm_fault(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma,
+			     u64 addr, bool write)
+{
+	struct vm_fault vmf = {
+		.mm = mm,
+		.vma = vma,
+		.addr = addr & PAGE_MASK,
+		.write = write,
+		.idx = pt_index(&cx->m->geo, PT_PTE, addr),
+	};
+	unsigned int ret;
+
+	BUG_ON(cx, addr < vma->vm_start || addr >= vma->vm_end);
+	vmf.pt = pte_alloc_map(cx, mm, addr);
+	if (!vmf.pt)
+		return VM_FAULT_OOM;
+	ret = handle_pte_fault(cx, &vmf);
+	if (ret & (VM_FAULT_OOM | VM_FAULT_SIGBUS | VM_FAULT_SIGSEGV))
+		return ret;
+	if (ret & VM_FAULT_MAJOR)
+		cx->curr->maj_flt++;
+	else
+		cx->curr->min_flt++;
+	return 0;
+}
+
+/* ---- the access itself ---------------------------------------------------------------------- */
+
+/* x86 has no memory that can be written or executed but not read. */
+static bool access_error(const struct vm_area_struct *vma, bool write)
+{
+	return !(vma->vm_flags & (write ? VM_WRITE : VM_ACCESS_FLAGS));
+}
+
+/* What the hardware does: the page, with the entry's bits set, or NULL for a fault. */
+static struct page *walk_for_access(struct ctx *cx, const struct mm_struct *mm, u64 addr,
+				    bool write)
+{
+	pte_t need = _PAGE_PRESENT | _PAGE_USER | (write ? _PAGE_RW : 0);
+	pte_t seen = _PAGE_ACCESSED | (write ? _PAGE_DIRTY : 0);
+	struct page *pt = pte_lookup(cx->m, mm, addr), *page;
+	unsigned int idx = pt_index(&cx->m->geo, PT_PTE, addr);
+	pte_t pte;
+
+	if (!pt)
+		return NULL;
+	pte = pt_get(pt, idx);
+	if ((pte & need) != need)
+		return NULL;
+	page = pfn_to_page(cx->m, pte_pfn(pte));
+	BUG_ON(cx, !page || !page->mem);
+	pt_set(pt, idx, pte | seen);
+	return page;
+}
+
+static enum access_result do_page_fault(struct ctx *cx, struct mm_struct *mm, u64 addr, bool write)
+{
+	enum access_result res = ACCESS_SIGSEGV;
+	struct vm_area_struct *vma;
+	unsigned int fault;
+
+	down_read(cx, &mm->mmap_sem);
+	vma = find_vma(cx, mm, addr);
+	if (!vma || vma->vm_start > addr || access_error(vma, write))
+		goto out_up;
+	fault = handle_mm_fault(cx, mm, vma, addr, write);
+	if (fault & VM_FAULT_OOM)
+		res = ACCESS_OOM;
+	else if (fault & VM_FAULT_SIGBUS)
+		res = ACCESS_SIGBUS;
+	else if (!(fault & VM_FAULT_SIGSEGV))
+		res = ACCESS_OK;
+out_up:
+	up_read(cx, &mm->mmap_sem);
+	return res;
+}
+
+enum access_result access_user(struct ctx *cx, u64 addr, bool write, u64 *tag)
+{
+	struct mm_struct *mm = cx->curr->mm;
+	struct page *page;
+
+	if (!mm || addr >= mm->task_size)
+		return ACCESS_SIGSEGV;
+	while (!(page = walk_for_access(cx, mm, addr, write))) {
+		enum access_result res;
+
+		STEP(cx);
+		res = do_page_fault(cx, mm, addr, write);
+		if (res != ACCESS_OK)
+			return res;
+	}
+	if (write)
+		page_set_tag(page, *tag);
+	else
+		*tag = page_tag(page);
+	return ACCESS_OK;
+}

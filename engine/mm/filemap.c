@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The page cache: the pages of a file, by index (facts §11, F-72).
+ */
+#include "internal.h"
+
+/* Injective for files of less than 2^40 pages, never 0, and readable in a trace. */
+u64 file_page_tag(const struct file_inode *inode, pgoff_t index)
+{
+	return (u64)inode->ino << 40 ^ index;
+}
+
+struct page *find_page(const struct address_space *mapping, pgoff_t index)
+{
+	struct rb_node *n = mapping->page_tree.node;
+
+	while (n) {
+		struct page *page = rb_entry(n, struct page, cache_node);
+
+		if (index == page->index)
+			return page;
+		n = index < page->index ? n->left : n->right;
+	}
+	return NULL;
+}
+
+/* The caller has looked: the index is free. The cache takes over the caller's reference. */
+static void add_to_page_cache(struct ctx *cx, struct address_space *mapping, struct page *page)
+{
+	struct rb_node **link = &mapping->page_tree.node, *parent = NULL;
+
+	while (*link) {
+		const struct page *p = rb_entry(*link, struct page, cache_node);
+
+		STEP(cx);
+		BUG_ON(cx, p->index == page->index);
+		parent = *link;
+		link = page->index < p->index ? &parent->left : &parent->right;
+	}
+	page->mapping = mapping;
+	rb_link_node(&page->cache_node, parent, link);
+	rb_insert(&mapping->page_tree, &page->cache_node, NULL);
+	mapping->nr_pages++;
+}
+
+struct page *filemap_fault(struct ctx *cx, struct vm_area_struct *vma, pgoff_t pgoff,
+			   unsigned int *fault)
+{
+	struct file_inode *inode = vma->vm_file->f_inode;
+	struct page *page;
+
+	*fault = 0;
+	if (pgoff >= inode->size) {
+		*fault = VM_FAULT_SIGBUS;
+		return NULL;
+	}
+	page = find_page(&inode->i_data, pgoff);
+	if (!page) {
+		page = alloc_pages(cx, SITE_filemap_page, GFP_KERNEL | __GFP_TAG, 0, PAGE_FILE);
+		if (!page) {
+			*fault = VM_FAULT_OOM;
+			return NULL;
+		}
+		page->index = pgoff;
+		page_set_tag(page, file_page_tag(inode, pgoff));
+		add_to_page_cache(cx, &inode->i_data, page);
+		*fault = VM_FAULT_MAJOR;
+	}
+	get_page(cx, page);
+	return page;
+}
+
+/* Nothing maps the file any more: the cache's reference is each page's last. */
+void truncate_inode_pages(struct ctx *cx, struct address_space *mapping)
+{
+	struct rb_node *n;
+
+	while ((n = mapping->page_tree.node) != NULL) {
+		struct page *page = rb_entry(n, struct page, cache_node);
+
+		STEP(cx);
+		rb_erase(&mapping->page_tree, n, NULL);
+		mapping->nr_pages--;
+		page->mapping = NULL;
+		__free_page(cx, page);
+	}
+	BUG_ON(cx, mapping->nr_pages != 0);
+}

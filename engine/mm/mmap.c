@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Making and unmaking mappings: mmap, munmap, brk, and the end of an mm (facts §7.8-§7.11, §3 3.).
+ */
+#include "internal.h"
+
+#define MAP_TYPE 0x0fu
+
+static void assert_mmap_sem_write(struct ctx *cx, const struct mm_struct *mm, const char *func)
+{
+	if (!mm->mmap_sem.writer)
+		fl_bug(cx, FL_BUG_LOCK, func, "mmap_sem not held for writing");
+}
+
+void vm_stat_account(struct mm_struct *mm, u32 flags, struct file *file, s64 pages)
+{
+	mm->total_vm += (u64)pages;
+	if (file) {
+		mm->shared_vm += (u64)pages;
+		if ((flags & (VM_EXEC | VM_WRITE)) == VM_EXEC)
+			mm->exec_vm += (u64)pages;
+	} else if (flags & VM_GROWSDOWN) {
+		mm->stack_vm += (u64)pages;
+	}
+}
+
+/* ---- mmap ----------------------------------------------------------------------------------- */
+
+static int deny_write_access(struct file_inode *inode)
+{
+	if (inode->i_writecount > 0)
+		return -ETXTBSY;
+	inode->i_writecount--;
+	return 0;
+}
+
+static void allow_write_access(struct file_inode *inode)
+{
+	inode->i_writecount++;
+}
+
+static int mapping_map_writable(struct address_space *mapping)
+{
+	if (mapping->i_mmap_writable < 0)
+		return -EPERM;
+	mapping->i_mmap_writable++;
+	return 0;
+}
+
+static void mapping_unmap_writable(struct address_space *mapping)
+{
+	mapping->i_mmap_writable--;
+}
+
+/* Private and writable: each page may become a copy, which is promised memory now. */
+static bool accountable_mapping(u32 vm_flags)
+{
+	return (vm_flags & (VM_NORESERVE | VM_SHARED | VM_WRITE)) == VM_WRITE;
+}
+
+/* Makes a hole of [addr, addr + len) and finds the place in list and tree to fill it. */
+static int clear_old_mappings(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len,
+			      struct vm_area_struct **prev, struct rb_node ***link,
+			      struct rb_node **parent)
+{
+	while (find_vma_links(cx, mm, addr, addr + len, prev, link, parent)) {
+		STEP(cx);
+		if (do_munmap(cx, mm, addr, len))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static struct vm_area_struct *vma_alloc(struct ctx *cx, enum fl_site site, struct mm_struct *mm,
+					u64 start, u64 end, u32 vm_flags, pgoff_t pgoff)
+{
+	struct vm_area_struct *vma;
+
+	vma = kmem_cache_alloc(cx, CACHE_vm_area_struct, site, GFP_KERNEL | __GFP_ZERO);
+	if (!vma)
+		return NULL;
+	vma->vm_mm = mm;
+	vma->vm_start = start;
+	vma->vm_end = end;
+	vma->vm_flags = vm_flags;
+	vma->vm_page_prot = vm_get_page_prot(vm_flags);
+	vma->vm_pgoff = pgoff;
+	INIT_LIST_HEAD(&vma->anon_vma_chain);
+	return vma;
+}
+
+/* From the moment that the old mappings are gone a failure leaves a hole (facts §7.9, A-49). */
+static u64 mmap_region(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u64 len,
+		       u32 vm_flags, pgoff_t pgoff)
+{
+	struct vm_area_struct *vma, *prev;
+	struct rb_node **link, *parent;
+	u64 charged = 0;
+	int err;
+
+	if (clear_old_mappings(cx, mm, addr, len, &prev, &link, &parent))
+		return (u64)-ENOMEM;
+
+	if (accountable_mapping(vm_flags)) {
+		charged = len >> PAGE_SHIFT;
+		if (security_vm_enough_memory_mm(cx, mm, charged, SITE_mmap_region_acct))
+			return (u64)-ENOMEM;
+		vm_flags |= VM_ACCOUNT;
+	}
+
+	vma = vma_merge(cx, mm, prev, addr, addr + len, vm_flags, NULL, file, pgoff);
+	if (vma)
+		goto out;
+
+	vma = vma_alloc(cx, SITE_mmap_region_vma, mm, addr, addr + len, vm_flags, pgoff);
+	if (!vma) {
+		err = -ENOMEM;
+		goto unacct_error;
+	}
+
+	if (file) {
+		if (vm_flags & VM_DENYWRITE) {
+			err = deny_write_access(file->f_inode);
+			if (err)
+				goto free_vma;
+		}
+		if (vm_flags & VM_SHARED) {
+			err = mapping_map_writable(&file->f_inode->i_data);
+			if (err)
+				goto allow_write_and_free_vma;
+		}
+		vma->vm_file = get_file(cx, file);
+		if (fl_should_fail(cx, SITE_mmap_region_hook, 0)) {
+			err = -ENODEV;
+			goto unmap_and_free_vma;
+		}
+	}
+
+	vma_link(cx, mm, vma, prev, link, parent);
+	/* The link holds its own counts; these were only for the time of ->mmap(). */
+	if (file) {
+		if (vm_flags & VM_SHARED)
+			mapping_unmap_writable(&file->f_inode->i_data);
+		if (vm_flags & VM_DENYWRITE)
+			allow_write_access(file->f_inode);
+	}
+out:
+	vm_stat_account(mm, vm_flags, file, (s64)(len >> PAGE_SHIFT));
+	vma->vm_flags |= VM_SOFTDIRTY;
+	vma_set_page_prot(vma);
+	return addr;
+
+unmap_and_free_vma:
+	vma->vm_file = NULL;
+	fput(cx, file);
+	/* What a driver may have mapped before it failed. The charge is still ours (B-03). */
+	unmap_region(cx, mm, vma, prev, vma->vm_start, vma->vm_end);
+	if (vm_flags & VM_SHARED)
+		mapping_unmap_writable(&file->f_inode->i_data);
+allow_write_and_free_vma:
+	if (vm_flags & VM_DENYWRITE)
+		allow_write_access(file->f_inode);
+free_vma:
+	kmem_cache_free(cx, CACHE_vm_area_struct, vma);
+unacct_error:
+	vm_unacct_memory(cx, charged);
+	return (u64)err;
+}
+
+/* May file be mapped this way? Takes from *vm_flags what the file will never allow. */
+static int file_mmap_permission(const struct file *file, u32 prot, u32 flags, u32 *vm_flags)
+{
+	switch (flags & MAP_TYPE) {
+	case MAP_SHARED:
+		if ((prot & PROT_WRITE) && !(file->f_mode & FMODE_WRITE))
+			return -EACCES;
+		*vm_flags |= VM_SHARED | VM_MAYSHARE;
+		if (!(file->f_mode & FMODE_WRITE))
+			*vm_flags &= ~(VM_MAYWRITE | VM_SHARED);
+		break;
+	case MAP_PRIVATE:
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (!(file->f_mode & FMODE_READ))
+		return -EACCES;
+	if (!(file->f_mode & FMODE_EXEC)) {
+		if (prot & PROT_EXEC)
+			return -EPERM;
+		*vm_flags &= ~VM_MAYEXEC;
+	}
+	if ((*vm_flags & VM_SHARED) && (prot & PROT_WRITE))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+u64 do_mmap(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u64 len, u32 prot,
+	    u32 flags, u32 vm_flags, pgoff_t pgoff)
+{
+	int err;
+
+	assert_mmap_sem_write(cx, mm, __func__);
+	if (!len)
+		return (u64)-EINVAL;
+	/* A hint is rounded down: within page 0 it is none. mmap_min_addr is 0 here. */
+	if (!(flags & MAP_FIXED))
+		addr &= PAGE_MASK;
+	len = PAGE_ALIGN(len);
+	if (!len)
+		return (u64)-ENOMEM;
+	if (pgoff + (len >> PAGE_SHIFT) < pgoff)
+		return (u64)-EOVERFLOW;
+	/* Above the limit, not at it: one more than max_map_count can be had (facts §9.3). */
+	if ((u64)mm->map_count > cx->m->cfg.max_map_count)
+		return (u64)-ENOMEM;
+
+	addr = get_unmapped_area(cx, mm, addr, len, flags);
+	if (IS_ERR_VALUE(addr))
+		return addr;
+
+	vm_flags |= (prot & VM_ACCESS_FLAGS) | mm->def_flags | VM_MAYREAD | VM_MAYWRITE |
+		    VM_MAYEXEC;
+	if (file) {
+		err = file_mmap_permission(file, prot, flags, &vm_flags);
+		if (err)
+			return (u64)err;
+	} else {
+		switch (flags & MAP_TYPE) {
+		case MAP_SHARED:
+			return (u64)-EOPNOTSUPP;
+		case MAP_PRIVATE:
+			pgoff = addr >> PAGE_SHIFT;
+			break;
+		default:
+			return (u64)-EINVAL;
+		}
+	}
+	/* Strict accounting does not honour the wish to go without. */
+	if ((flags & MAP_NORESERVE) && cx->m->cfg.overcommit != 2)
+		vm_flags |= VM_NORESERVE;
+
+	return mmap_region(cx, mm, file, addr, len, vm_flags, pgoff);
+}
+
+s64 sys_mmap(struct ctx *cx, u64 addr, u64 len, u32 prot, u32 flags, struct file *file, u64 offset)
+{
+	struct mm_struct *mm = cx->curr->mm;
+	u64 ret;
+
+	if (!mm || offset_in_page(offset))
+		return -EINVAL;
+	if (flags & MAP_ANONYMOUS)
+		file = NULL;
+	else if (!file)
+		return -EBADF;
+
+	down_write(cx, &mm->mmap_sem);
+	ret = do_mmap(cx, mm, file, addr, len, prot, flags, 0, offset >> PAGE_SHIFT);
+	up_write(cx, &mm->mmap_sem);
+	return (s64)ret;
+}
+
+/* ---- munmap --------------------------------------------------------------------------------- */
+
+struct vm_area_struct *remove_vma(struct ctx *cx, struct vm_area_struct *vma)
+{
+	struct vm_area_struct *next = vma->vm_next;
+
+	BUG_ON(cx, !list_empty(&vma->anon_vma_chain));
+	if (vma->vm_file)
+		fput(cx, vma->vm_file);
+	kmem_cache_free(cx, CACHE_vm_area_struct, vma);
+	return next;
+}
+
+static void remove_vma_list(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma)
+{
+	u64 nr_accounted = 0;
+
+	update_hiwater_vm(mm);
+	while (vma) {
+		u64 nrpages = vma_pages(vma);
+
+		STEP(cx);
+		if (vma->vm_flags & VM_ACCOUNT)
+			nr_accounted += nrpages;
+		vm_stat_account(mm, vma->vm_flags, vma->vm_file, -(s64)nrpages);
+		vma = remove_vma(cx, vma);
+	}
+	vm_unacct_memory(cx, nr_accounted);
+}
+
+int do_munmap(struct ctx *cx, struct mm_struct *mm, u64 start, u64 len)
+{
+	u64 task_size = cx->m->geo.task_size;
+	struct vm_area_struct *vma, *prev, *last;
+	u64 end;
+	int err;
+
+	assert_mmap_sem_write(cx, mm, __func__);
+	if (offset_in_page(start) || start > task_size || len > task_size - start)
+		return -EINVAL;
+	len = PAGE_ALIGN(len);
+	if (!len)
+		return -EINVAL;
+	end = start + len;
+
+	vma = find_vma(cx, mm, start);
+	if (!vma || vma->vm_start >= end)
+		return 0;
+	prev = vma->vm_prev;
+
+	if (start > vma->vm_start) {
+		/* A hole in the middle leaves one VMA more than there was. */
+		if (end < vma->vm_end && (u64)mm->map_count >= cx->m->cfg.max_map_count)
+			return -ENOMEM;
+		err = __split_vma(cx, mm, vma, start, false);
+		if (err)
+			return err;
+		prev = vma;
+	}
+	last = find_vma(cx, mm, end);
+	if (last && end > last->vm_start) {
+		err = __split_vma(cx, mm, last, end, true);
+		if (err)
+			return err;
+	}
+
+	/* Nothing fails from here on. */
+	vma = prev ? prev->vm_next : mm->mmap;
+	detach_vmas_to_be_unmapped(cx, mm, vma, prev, end);
+	unmap_region(cx, mm, vma, prev, start, end);
+	remove_vma_list(cx, mm, vma);
+	return 0;
+}
+
+s64 sys_munmap(struct ctx *cx, u64 addr, u64 len)
+{
+	struct mm_struct *mm = cx->curr->mm;
+	int err;
+
+	if (!mm)
+		return -EINVAL;
+	down_write(cx, &mm->mmap_sem);
+	err = do_munmap(cx, mm, addr, len);
+	up_write(cx, &mm->mmap_sem);
+	return err;
+}
+
+/* ---- brk ------------------------------------------------------------------------------------ */
+
+u64 do_brk(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len)
+{
+	u32 flags = VM_DATA_DEFAULT_FLAGS | VM_ACCOUNT | mm->def_flags;
+	pgoff_t pgoff = addr >> PAGE_SHIFT;
+	struct vm_area_struct *vma, *prev;
+	struct rb_node **link, *parent;
+	u64 ret;
+
+	assert_mmap_sem_write(cx, mm, __func__);
+	len = PAGE_ALIGN(len);
+	if (!len)
+		return addr;
+	ret = get_unmapped_area(cx, mm, addr, len, MAP_FIXED);
+	if (IS_ERR_VALUE(ret))
+		return ret;
+	if (clear_old_mappings(cx, mm, addr, len, &prev, &link, &parent))
+		return (u64)-ENOMEM;
+	if ((u64)mm->map_count > cx->m->cfg.max_map_count)
+		return (u64)-ENOMEM;
+	if (security_vm_enough_memory_mm(cx, mm, len >> PAGE_SHIFT, SITE_do_brk_acct))
+		return (u64)-ENOMEM;
+
+	vma = vma_merge(cx, mm, prev, addr, addr + len, flags, NULL, NULL, pgoff);
+	if (vma)
+		goto out;
+	vma = vma_alloc(cx, SITE_do_brk_vma, mm, addr, addr + len, flags, pgoff);
+	if (!vma) {
+		vm_unacct_memory(cx, len >> PAGE_SHIFT);
+		return (u64)-ENOMEM;
+	}
+	vma_link(cx, mm, vma, prev, link, parent);
+out:
+	/* Of the statistics, only this one counts a heap in 4.4. */
+	mm->total_vm += len >> PAGE_SHIFT;
+	vma->vm_flags |= VM_SOFTDIRTY;
+	return addr;
+}
+
+s64 sys_brk(struct ctx *cx, u64 brk)
+{
+	struct mm_struct *mm = cx->curr->mm;
+	u64 newbrk, oldbrk, ret;
+
+	if (!mm)
+		return 0;
+	down_write(cx, &mm->mmap_sem);
+	if (brk < mm->start_brk)
+		goto out;
+	newbrk = PAGE_ALIGN(brk);
+	oldbrk = PAGE_ALIGN(mm->brk);
+	if (oldbrk == newbrk)
+		goto set_brk;
+
+	if (brk <= mm->brk) {
+		if (do_munmap(cx, mm, newbrk, oldbrk - newbrk))
+			goto out;
+		goto set_brk;
+	}
+
+	/* One free page stays between the heap and what is above it. */
+	if (find_vma_intersection(cx, mm, oldbrk, newbrk + PAGE_SIZE))
+		goto out;
+	if (do_brk(cx, mm, oldbrk, newbrk - oldbrk) != oldbrk)
+		goto out;
+
+set_brk:
+	mm->brk = brk;
+out:
+	ret = mm->brk;
+	up_write(cx, &mm->mmap_sem);
+	return (s64)ret;
+}
+
+/* ---- the end -------------------------------------------------------------------------------- */
+
+/*
+ * Nobody uses the address space any more: no lock is needed. It asks for memory only to go faster
+ * (gather batches), and must come to its end without.
+ */
+void exit_mmap(struct ctx *cx, struct mm_struct *mm)
+{
+	struct vm_area_struct *vma = mm->mmap;
+	struct mmu_gather tlb;
+	u64 nr_accounted = 0;
+
+	if (!vma) /* dup_mmap() failed before its first VMA */
+		return;
+
+	tlb_gather_mmu(cx, &tlb, mm, 0, ~(u64)0);
+	unmap_vmas(cx, &tlb, vma, 0, ~(u64)0);
+	free_pgtables(cx, &tlb, vma, 0, 0);
+	tlb_finish_mmu(cx, &tlb, 0, ~(u64)0);
+
+	/* A CPU that is lazy in this mm keeps the struct alive: it shall not name what is gone. */
+	mm->mmap = NULL;
+	mm->mm_rb.node = NULL;
+	while (vma) {
+		STEP(cx);
+		if (vma->vm_flags & VM_ACCOUNT)
+			nr_accounted += vma_pages(vma);
+		vma = remove_vma(cx, vma);
+	}
+	vm_unacct_memory(cx, nr_accounted);
+}

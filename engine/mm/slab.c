@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Slab caches: one per kind of object (facts §1.4), each counting what it has given out.
+ */
+#include "internal.h"
+
+static const struct {
+	const char *name;
+	size_t size, align;
+} cache_info[NR_CACHES] = {
+	[CACHE_mm_struct] = {"mm_struct", sizeof(struct mm_struct), 64},
+	[CACHE_vm_area_struct] = {"vm_area_struct", sizeof(struct vm_area_struct), 8},
+	[CACHE_anon_vma] = {"anon_vma", sizeof(struct anon_vma), 8},
+	[CACHE_anon_vma_chain] = {"anon_vma_chain", sizeof(struct anon_vma_chain), 8},
+	[CACHE_task_struct] = {"task_struct", sizeof(struct task_struct), 64},
+	[CACHE_pid] = {"pid", sizeof(struct pid), 8},
+	[CACHE_pgd] = {"pgd_cache", 4 * sizeof(pte_t), 32},
+	[CACHE_ptl] = {"page->ptl", sizeof(fl_lock_t), 8},
+	[CACHE_ldt_struct] = {"ldt_struct", sizeof(struct ldt_struct), 8},
+	[CACHE_linux_binprm] = {"linux_binprm", sizeof(struct linux_binprm), 8},
+	[CACHE_file] = {"filp", sizeof(struct file), 8},
+	[CACHE_inode] = {"inode_cache", sizeof(struct file_inode), 8},
+};
+
+int kmem_caches_init(struct machine *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_CACHES; i++) {
+		struct kmem_cache *s = &m->caches[i];
+
+		s->name = cache_info[i].name;
+		s->live = 0;
+		s->handle = m->ops->cache_create(m->inst, s->name, cache_info[i].size,
+						 cache_info[i].align);
+		if (!s->handle)
+			goto fail_caches;
+	}
+	return 0;
+
+fail_caches:
+	while (i--) {
+		m->ops->cache_destroy(m->inst, m->caches[i].handle);
+		m->caches[i].handle = NULL;
+	}
+	return -ENOMEM;
+}
+
+/* A cache with objects in it stays with the instance, and the backend's counts show it. */
+void kmem_caches_exit(struct machine *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_CACHES; i++) {
+		m->ops->cache_destroy(m->inst, m->caches[i].handle);
+		m->caches[i].handle = NULL;
+	}
+}
+
+void *kmem_cache_alloc(struct ctx *cx, enum fl_cache cache, enum fl_site site, gfp_t gfp)
+{
+	struct machine *m = cx->m;
+	struct kmem_cache *s = &m->caches[cache];
+	void *obj;
+
+	if (fl_should_fail(cx, site, gfp))
+		return NULL;
+	obj = m->ops->cache_alloc(m->inst, s->handle, gfp);
+	if (obj)
+		s->live++;
+	return obj;
+}
+
+void kmem_cache_free(struct ctx *cx, enum fl_cache cache, void *obj)
+{
+	struct machine *m = cx->m;
+	struct kmem_cache *s = &m->caches[cache];
+
+	BUG_ON(cx, !obj);
+	BUG_ON(cx, s->live == 0);
+	s->live--;
+	m->ops->cache_free(m->inst, s->handle, obj);
+}

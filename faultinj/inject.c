@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "inject.h"
+
+#include <faultline/allocator.h>
+
+#include <string.h>
+
+#define PPM_ONE 1000000u
+
+void fi_init(struct fi *fi)
+{
+	memset(fi, 0, sizeof(*fi));
+	fi->op = FI_OP_ANY;
+}
+
+static void reset_item(struct fi *fi, u32 i)
+{
+	fi->item_count[i] = 0;
+	fi->item_rng[i] = fi->plan.items[i].seed;
+}
+
+void fi_arm(struct fi *fi, const struct fi_plan *plan)
+{
+	fi->plan = *plan;
+	for (u32 i = 0; i < plan->nr; i++)
+		reset_item(fi, i);
+	fi->armed = true;
+}
+
+void fi_arm_point(struct fi *fi, u32 op, enum fl_site site, u32 ordinal)
+{
+	fi->plan.nr = 1;
+	fi->plan.items[0] = (struct fi_item){
+		.op = op,
+		.class = (u8)fl_sites[site].class,
+		.which = FI_RANGE,
+		.site = (u16)site,
+		.from = ordinal,
+		.to = ordinal,
+	};
+	reset_item(fi, 0);
+	fi->armed = true;
+}
+
+void fi_disarm(struct fi *fi)
+{
+	fi->armed = false;
+}
+
+void fi_record(struct fi *fi, struct fi_point *points, u32 max_points)
+{
+	fi->points = points;
+	fi->max_points = max_points;
+	fi->nr_points = 0;
+	fi->overflow = false;
+}
+
+void fi_op_begin(struct fi *fi, u32 op, u16 op_kind)
+{
+	fi->op = op;
+	fi->op_kind = op_kind;
+	fi->prev = fi->prev2 = SITE_none;
+	fi->op_index = 0;
+	fi->op_delivered = 0;
+	fi->nr_points = 0;
+	fi->overflow = false;
+	memset(fi->op_site_count, 0, sizeof(fi->op_site_count));
+	for (u32 i = 0; fi->armed && i < fi->plan.nr; i++) {
+		if (fi->plan.items[i].op == op)
+			reset_item(fi, i);
+	}
+}
+
+/* SplitMix64: one addition and three mixing steps, the same on every machine. */
+static u64 draw(u64 *state)
+{
+	u64 z = *state += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
+static bool item_matches(const struct fi_item *item, const struct fi_point *point)
+{
+	if (item->op != FI_OP_ANY && item->op != point->op)
+		return false;
+	if (item->class != FI_CLASS_ANY && item->class != fl_sites[point->site].class)
+		return false;
+	if (item->site != SITE_none && item->site != point->site)
+		return false;
+	return !item->nowait || point->nowait;
+}
+
+static bool item_fails(struct fi *fi, u32 i)
+{
+	const struct fi_item *item = &fi->plan.items[i];
+	u64 nth = ++fi->item_count[i];
+
+	switch ((enum fi_which)item->which) {
+	case FI_RANGE:
+		return nth >= item->from && nth <= item->to;
+	case FI_BUDGET:
+		return nth > item->budget;
+	case FI_PROB:
+		return ((draw(&fi->item_rng[i]) >> 32) * PPM_ONE) >> 32 < item->ppm;
+	}
+	return false;
+}
+
+/* Every matching item counts the request, also when an earlier one has refused it. */
+static bool plan_fails(struct fi *fi, const struct fi_point *point)
+{
+	bool fails = false;
+
+	for (u32 i = 0; i < fi->plan.nr; i++) {
+		if (item_matches(&fi->plan.items[i], point) && item_fails(fi, i))
+			fails = true;
+	}
+	return fails;
+}
+
+__attribute__((noinline)) void fi_on_fault(const struct fi_point *point)
+{
+	/* Keeps the call, and point in its register, for whoever breaks here. */
+	__asm__ volatile("" : : "r"(point) : "memory");
+}
+
+bool fi_should_fail(void *priv, enum fl_site site, gfp_t gfp)
+{
+	struct fi *fi = priv;
+	struct fi_point point = {
+		.site = (u16)site,
+		.prev = fi->prev,
+		.prev2 = fi->prev2,
+		.op_kind = fi->op_kind,
+		.op = fi->op,
+		.ordinal = ++fi->op_site_count[site],
+		.index = ++fi->op_index,
+		.nowait = gfp & __GFP_NOWAIT,
+	};
+
+	fi->stats.met++;
+	fi->stats.site_met[site]++;
+	fi->prev2 = fi->prev;
+	fi->prev = (u16)site;
+	point.failed = fi->armed && plan_fails(fi, &point);
+
+	if (fi->nr_points < fi->max_points)
+		fi->points[fi->nr_points++] = point;
+	else if (fi->max_points)
+		fi->overflow = true;
+
+	if (point.failed) {
+		fi->stats.delivered++;
+		fi->stats.site_failed[site]++;
+		if (!fi->op_delivered++)
+			fi->first = point;
+		fi->last = point;
+		fi_on_fault(&point);
+	}
+	return point.failed;
+}

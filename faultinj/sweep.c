@@ -1,0 +1,636 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The sweep. Passes over one program, each on a fresh machine:
+ *
+ *   golden, twice   nothing fails; lists each operation's points, outcome and digest
+ *   in place        every point that may be retried, failed where it stands; the operation must
+ *                   give its declared error and leave the state alone, so that its failed attempt
+ *                   is its own undo and no prefix is ever run again
+ *   cold            what the first pass could not deliver, and the benign points: one point of each
+ *                   operation per pass, so that a pass costs one run of the program and not one per
+ *                   point
+ *   end             once per context: all tasks are ended right after the failed attempt
+ *   alone           the judge: one fault, one machine. Nothing is a confirmed finding before two
+ *                   such runs agree on it
+ *
+ * Every point is attempted at most once by each kind of pass, and every damaged machine is thrown
+ * away, so the sweep of a broken engine ends as well.
+ */
+#include "sweep_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void progress(const struct sweep *sw, u32 op)
+{
+	if (sw->opt->progress)
+		sw->opt->progress(sw->opt->priv, op, sw->nr_ops);
+}
+
+/* The end of a pass with many faults, none of which is to be named if something is left over. */
+static void pass_census(struct sweep *sw)
+{
+	sweep_caught_reset(sw);
+	ops_of(sw)->teardown(sw->s->priv);
+	if (sw->nr_caught && !sw->census_suspect) {
+		sw->census_suspect = true;
+		sw->census = sw->caught[0];
+	}
+}
+
+static void mask(struct sweep *sw, u32 i, const char *why)
+{
+	sw->info[i].state = PT_MASKED;
+	sw->info[i].why = why;
+}
+
+/* Enough was found in this point's context; masks the point then. Negative: out of memory. */
+static int given_up(struct sweep *sw, u32 i)
+{
+	struct context *c = sweep_context_find(sw, &sw->points[i]);
+
+	if (!c)
+		return -ENOMEM;
+	if (c->findings < MAX_PER_CONTEXT)
+		return 0;
+	mask(sw, i, "its context has findings enough");
+	return 1;
+}
+
+/* ---- golden ---- */
+
+static int golden_record(struct sweep *sw, u32 total)
+{
+	struct fi *fi = sw->s->fi;
+	struct golden_op *g;
+	int err;
+
+again:
+	err = sweep_fresh(sw);
+	if (err)
+		return err;
+	sw->digest0 = digest_of(sw);
+	sw->residue0 = residue_of(sw);
+	sw->nr_points = 0;
+	sw->nr_ops = 0;
+	for (u32 op = 0; op < total; op++) {
+		if (sweep_stopped(sw))
+			return -EINTR;
+		err = sweep_grow((void **)&sw->points, &sw->max_points, sizeof(*sw->points),
+				 sw->nr_points + 1);
+		if (err)
+			return err;
+		g = &sw->ops[op];
+		fi_record(fi, sw->points + sw->nr_points, sw->max_points - sw->nr_points);
+		sweep_run_op(sw, op, &g->out);
+		if (fi->overflow) {
+			err = sweep_grow((void **)&sw->points, &sw->max_points, sizeof(*sw->points),
+					 sw->max_points + 1);
+			if (err)
+				return err;
+			goto again;
+		}
+		if (g->out.kind == OUT_BROKEN) {
+			if (!sw->nr_caught)
+				sweep_own_finding(sw, ORACLE_crash, op, "broken", "an outcome",
+						  "none", "the operation broke off");
+			sw->broken_op = op;
+			return 0;
+		}
+		g->first = sw->nr_points;
+		g->nr = fi->nr_points;
+		g->digest = digest_of(sw);
+		g->residue = residue_of(sw);
+		sw->nr_points += g->nr;
+		sw->nr_ops++;
+	}
+	fi_record(fi, NULL, 0);
+	fi_op_begin(fi, FI_OP_ANY, 0);
+	ops_of(sw)->teardown(sw->s->priv);
+	return 0;
+}
+
+static bool same_point(const struct fi_point *a, const struct fi_point *b)
+{
+	return a->site == b->site && a->prev == b->prev && a->prev2 == b->prev2 &&
+	       a->op_kind == b->op_kind && a->op == b->op && a->ordinal == b->ordinal &&
+	       a->index == b->index && a->nowait == b->nowait;
+}
+
+/* Runs the program once more and compares all that was listed. */
+static int golden_repeat(struct sweep *sw)
+{
+	struct fi *fi = sw->s->fi;
+	const struct golden_op *g;
+	char expected[64], actual[64];
+	struct outcome out;
+	u64 digest;
+	int err;
+
+	err = sweep_fresh(sw);
+	if (err)
+		return err;
+	digest = digest_of(sw);
+	if (digest != sw->digest0) {
+		sweep_print_digest(sw->digest0, expected, sizeof(expected));
+		sweep_print_digest(digest, actual, sizeof(actual));
+		return sweep_not_deterministic(sw, UINT32_MAX, "golden-start", expected, actual);
+	}
+	for (u32 op = 0; op < sw->nr_ops; op++) {
+		if (sweep_stopped(sw))
+			return -EINTR;
+		g = &sw->ops[op];
+		fi_record(fi, sw->scratch, sw->max_scratch);
+		sweep_run_op(sw, op, &out);
+		if (!outcome_equal(&out, &g->out)) {
+			outcome_print(&g->out, expected, sizeof(expected));
+			outcome_print(&out, actual, sizeof(actual));
+			return sweep_not_deterministic(sw, op, "golden-outcome", expected, actual);
+		}
+		if (fi->op_index != g->nr) {
+			snprintf(expected, sizeof(expected), "%" PRIu32 " requests", g->nr);
+			snprintf(actual, sizeof(actual), "%" PRIu32 " requests", fi->op_index);
+			return sweep_not_deterministic(sw, op, "golden-points", expected, actual);
+		}
+		for (u32 k = 0; k < g->nr; k++) {
+			const struct fi_point *a = &sw->points[g->first + k];
+			const struct fi_point *b = &fi->points[k];
+
+			if (same_point(a, b))
+				continue;
+			snprintf(expected, sizeof(expected), "%s #%" PRIu32, fl_sites[a->site].name,
+				 a->ordinal);
+			snprintf(actual, sizeof(actual), "%s #%" PRIu32, fl_sites[b->site].name,
+				 b->ordinal);
+			return sweep_not_deterministic(sw, op, "golden-points", expected, actual);
+		}
+		digest = digest_of(sw);
+		if (digest != g->digest) {
+			sweep_print_digest(g->digest, expected, sizeof(expected));
+			sweep_print_digest(digest, actual, sizeof(actual));
+			return sweep_not_deterministic(sw, op, "golden-digest", expected, actual);
+		}
+	}
+	fi_record(fi, NULL, 0);
+	if (sw->broken_op != UINT32_MAX) {
+		sweep_run_op(sw, sw->broken_op, &out);
+		if (out.kind == OUT_BROKEN && !sw->nr_caught)
+			sweep_own_finding(sw, ORACLE_crash, sw->broken_op, "broken", "an outcome",
+					  "none", "the operation broke off");
+		return 0;
+	}
+	fi_op_begin(fi, FI_OP_ANY, 0);
+	ops_of(sw)->teardown(sw->s->priv);
+	return 0;
+}
+
+static void baseline_add(struct sweep *sw, const struct finding *list, u32 nr)
+{
+	for (u32 i = 0; i < nr && sw->nr_baseline < MAX_BASELINE; i++)
+		finding_bucket(&list[i], sw->baseline[sw->nr_baseline++]);
+}
+
+static bool selected(const struct sweep *sw, const struct fi_point *p)
+{
+	return !sw->opt->classes || sw->opt->classes >> fl_sites[p->site].class & 1;
+}
+
+static int golden(struct sweep *sw)
+{
+	u32 total = ops_of(sw)->nr_ops(sw->s->priv);
+	u32 longest = 0;
+	int err;
+
+	sw->broken_op = UINT32_MAX;
+	sw->ops = calloc((size_t)total + 1, sizeof(*sw->ops));
+	if (!sw->ops)
+		return -ENOMEM;
+	err = golden_record(sw, total);
+	if (err)
+		return err;
+	sweep_suspects_take(sw);
+
+	for (u32 op = 0; op < sw->nr_ops; op++) {
+		if (sw->ops[op].nr > longest)
+			longest = sw->ops[op].nr;
+	}
+	sw->max_scratch = longest + 1;
+	sw->scratch = calloc(sw->max_scratch, sizeof(*sw->scratch));
+	sw->info = calloc((size_t)sw->nr_points + 1, sizeof(*sw->info));
+	if (!sw->scratch || !sw->info)
+		return -ENOMEM;
+	for (u32 i = 0; i < sw->nr_points; i++) {
+		const struct fi_point *p = &sw->points[i];
+
+		if (!selected(sw, p)) {
+			sw->info[i].state = PT_OUT;
+			continue;
+		}
+		sw->stats->met++;
+		sw->info[i].benign = ops_of(sw)->benign(sw->s->priv, p->op, p);
+		sw->info[i].state = sw->info[i].benign ? PT_COLD : PT_TODO;
+	}
+
+	err = golden_repeat(sw);
+	if (err)
+		return err;
+	for (u32 i = 0; !err && i < sw->nr_suspects; i++)
+		err = sweep_report(sw, &sw->suspects[i],
+				   sweep_bucket_in(sw->caught, sw->nr_caught, &sw->suspects[i]));
+	baseline_add(sw, sw->suspects, sw->nr_suspects);
+	baseline_add(sw, sw->caught, sw->nr_caught);
+	return err;
+}
+
+/* ---- in place ---- */
+
+static void leave_to_cold(struct sweep *sw, u32 op)
+{
+	const struct golden_op *g = &sw->ops[op];
+
+	for (u32 i = g->first; i < g->first + g->nr; i++) {
+		if (sw->info[i].state == PT_TODO)
+			sw->info[i].state = PT_COLD;
+	}
+}
+
+static int inplace_op(struct sweep *sw, u32 op)
+{
+	const struct golden_op *g = &sw->ops[op];
+	struct attempt a = {0};
+	bool ran = false, bad;
+	int err;
+
+	sweep_caught_reset(sw);
+	sw->op_cold = residue_of(sw) == residue_before(sw, op);
+	err = g->nr ? sweep_observe(sw, &sw->before) : 0;
+	if (err)
+		return err;
+	for (u32 i = g->first; i < g->first + g->nr; i++) {
+		if (sw->info[i].state != PT_TODO)
+			continue;
+		err = given_up(sw, i);
+		if (err < 0)
+			return err;
+		if (err)
+			continue;
+		err = sweep_attempt(sw, i, &a);
+		if (err)
+			return err;
+		sw->stats->executed_ops++;
+		if (!a.delivered) {
+			/* It went through: this was the clean run. */
+			ran = true;
+			break;
+		}
+		sw->stats->inplace_delivered++;
+		sw->info[i].state = a.exact ? PT_DELIVERED : PT_COLD;
+		bad = sw->nr_caught != 0;
+		if (bad) {
+			err = sweep_escalate(sw, i);
+			if (err)
+				return err;
+		}
+		if (bad || !a.retryable) {
+			err = sweep_rebuild(sw, op);
+			if (err)
+				return err;
+		}
+		/* From a partial state that is allowed one can only go on to the end. */
+		if (!a.retryable || (a.changed && !bad))
+			break;
+	}
+	leave_to_cold(sw, op);
+	if (!ran) {
+		sweep_run_op(sw, op, &a.out);
+		sw->stats->executed_ops++;
+	}
+	sw->stats->ops++;
+	if (sweep_is_golden(sw, op, &a.out, "the run after the faults") && !sw->nr_caught)
+		return 0;
+	err = sweep_blame(sw, op);
+	if (err)
+		return err;
+	return sweep_rebuild(sw, op + 1);
+}
+
+static int inplace_pass(struct sweep *sw)
+{
+	int err = sweep_rebuild(sw, 0);
+
+	for (u32 op = 0; !err && op < sw->nr_ops; op++) {
+		if (sweep_stopped(sw))
+			return -EINTR;
+		progress(sw, op);
+		err = inplace_op(sw, op);
+	}
+	if (!err)
+		pass_census(sw);
+	return err;
+}
+
+/* ---- cold ---- */
+
+/* The next point of op for this pass, or NO_POINT; what is given up is masked on the way. */
+static int next_cold(struct sweep *sw, u32 op, u32 *found)
+{
+	const struct golden_op *g = &sw->ops[op];
+	int ret;
+
+	*found = NO_POINT;
+	for (u32 i = g->first; i < g->first + g->nr; i++) {
+		if (sw->info[i].state != PT_COLD)
+			continue;
+		ret = given_up(sw, i);
+		if (ret < 0)
+			return ret;
+		if (ret)
+			continue;
+		*found = i;
+		return 0;
+	}
+	return 0;
+}
+
+/* Fails point i and brings its operation to the golden end. */
+static int cold_point(struct sweep *sw, u32 i)
+{
+	u32 op = sw->points[i].op;
+	struct outcome out;
+	struct attempt a;
+	bool ended;
+	int err;
+
+	sw->op_cold = false;
+	err = sweep_observe(sw, &sw->before);
+	if (err)
+		return err;
+	err = sweep_attempt(sw, i, &a);
+	if (err)
+		return err;
+	sw->stats->replay_ops++;
+	sw->info[i].state = a.delivered && a.exact ? PT_DELIVERED : PT_ALONE;
+	ended = !a.delivered || sw->info[i].benign;
+	if (!a.delivered && !a.broken)
+		sweep_is_golden(sw, op, &a.out, "the run after the faults");
+	if (!sw->nr_caught && a.delivered && !ended && a.retryable) {
+		sweep_run_op(sw, op, &out);
+		sw->stats->replay_ops++;
+		sweep_is_golden(sw, op, &out, "the retry");
+		ended = true;
+	}
+	if (!sw->nr_caught && ended)
+		return 0;
+	if (sw->nr_caught) {
+		err = a.delivered ? sweep_escalate(sw, i) : sweep_blame(sw, op);
+		if (err)
+			return err;
+	}
+	return sweep_rebuild(sw, op + 1);
+}
+
+/* An operation without a point for this pass. */
+static int cold_clean(struct sweep *sw, u32 op)
+{
+	struct outcome out;
+	int err;
+
+	sweep_caught_reset(sw);
+	sweep_run_op(sw, op, &out);
+	sw->stats->replay_ops++;
+	if (sweep_is_golden(sw, op, &out, "the run after the faults") && !sw->nr_caught)
+		return 0;
+	err = sweep_blame(sw, op);
+	return err ? err : sweep_rebuild(sw, op + 1);
+}
+
+static int cold_pass(struct sweep *sw, u32 last)
+{
+	u32 i;
+	int err = sweep_rebuild(sw, 0);
+
+	for (u32 op = 0; !err && op <= last; op++) {
+		if (sweep_stopped(sw))
+			return -EINTR;
+		progress(sw, op);
+		err = next_cold(sw, op, &i);
+		if (err)
+			return err;
+		err = i == NO_POINT ? cold_clean(sw, op) : cold_point(sw, i);
+	}
+	if (!err)
+		pass_census(sw);
+	return err;
+}
+
+static int cold_passes(struct sweep *sw)
+{
+	for (;;) {
+		u32 i = sw->nr_points;
+		int err;
+
+		while (i > 0 && sw->info[i - 1].state != PT_COLD)
+			i--;
+		if (!i)
+			return 0;
+		/* Each point met by the pass leaves PT_COLD, and it meets at least this one. */
+		err = cold_pass(sw, sw->points[i - 1].op);
+		if (err)
+			return err;
+	}
+}
+
+static int alone_points(struct sweep *sw)
+{
+	struct attempt a;
+	int err;
+
+	for (u32 i = 0; i < sw->nr_points; i++) {
+		if (sw->info[i].state != PT_ALONE)
+			continue;
+		err = given_up(sw, i);
+		if (err < 0)
+			return err;
+		if (err)
+			continue;
+		progress(sw, sw->points[i].op);
+		err = sweep_judge_alone(sw, i, JUDGE_TAIL, &a);
+		if (err)
+			return err;
+		if (a.delivered)
+			sw->info[i].state = PT_DELIVERED;
+		else
+			mask(sw, i, "not met again, not even in a fresh machine");
+		if (sw->nr_caught) {
+			err = sweep_confirm(sw, i, JUDGE_TAIL);
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+/* ---- end ---- */
+
+/* What a failed attempt leaks may be freed by its retry: so each context is also ended at once. */
+static int end_contexts(struct sweep *sw)
+{
+	struct attempt a;
+	int err;
+
+	for (u32 i = 0; i < sw->nr_points; i++) {
+		struct context *c;
+
+		if (sw->info[i].state != PT_DELIVERED || sw->info[i].benign)
+			continue;
+		c = sweep_context_find(sw, &sw->points[i]);
+		if (!c)
+			return -ENOMEM;
+		if (c->ended)
+			continue;
+		c->ended = true;
+		progress(sw, sw->points[i].op);
+		err = sweep_judge_alone(sw, i, JUDGE_END, &a);
+		if (!err && sw->nr_caught)
+			err = sweep_confirm(sw, i, JUDGE_END);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* A pass ended in a census that is not clean, and no context explains it: one by one, then. */
+static int settle_census(struct sweep *sw)
+{
+	struct attempt a;
+	u32 tried = 0;
+	int err;
+
+	if (!sw->census_suspect || sw->census_confirmed)
+		return 0;
+	for (u32 i = 0; i < sw->nr_points && tried < MAX_BLAME_CENSUS; i++) {
+		if (sw->info[i].state != PT_DELIVERED)
+			continue;
+		tried++;
+		err = sweep_judge_alone(sw, i, JUDGE_END, &a);
+		if (err)
+			return err;
+		if (sw->nr_caught)
+			return sweep_confirm(sw, i, JUDGE_END);
+	}
+	return sweep_report(sw, &sw->census, false);
+}
+
+/* ---- the whole ---- */
+
+static int sweep_passes(struct sweep *sw, u32 modes)
+{
+	int err;
+
+	if (modes & SWEEP_INPLACE) {
+		err = inplace_pass(sw);
+		if (err)
+			return err;
+	} else {
+		sw->stats->ops = sw->nr_ops;
+		for (u32 i = 0; i < sw->nr_points; i++) {
+			if (sw->info[i].state != PT_OUT)
+				sw->info[i].state = PT_ALONE;
+		}
+	}
+	if (modes & SWEEP_REPLAY) {
+		err = cold_passes(sw);
+		if (err)
+			return err;
+		err = alone_points(sw);
+		if (err)
+			return err;
+	}
+	err = end_contexts(sw);
+	if (err)
+		return err;
+	return settle_census(sw);
+}
+
+static void count_points(struct sweep *sw, const char *why)
+{
+	for (u32 i = 0; i < sw->nr_points && sw->info; i++) {
+		struct point_info *info = &sw->info[i];
+
+		if (info->state == PT_OUT)
+			continue;
+		if (info->state == PT_DELIVERED) {
+			sw->stats->delivered++;
+			sw->stats->benign += info->benign;
+			continue;
+		}
+		if (info->state != PT_MASKED)
+			mask(sw, i, why);
+		sw->stats->masked++;
+		if (sw->opt->masked)
+			sw->opt->masked(sw->opt->priv, &sw->points[i], info->why);
+	}
+}
+
+static void count_sites(struct sweep *sw, const struct fi_stats *start)
+{
+	const struct fi_stats *now = &sw->s->fi->stats;
+	struct fi_stats *sites = &sw->stats->sites;
+
+	sites->met = now->met - start->met;
+	sites->delivered = now->delivered - start->delivered;
+	for (u32 i = 0; i < FL_NR_SITES; i++) {
+		sites->site_met[i] = now->site_met[i] - start->site_met[i];
+		sites->site_failed[i] = now->site_failed[i] - start->site_failed[i];
+	}
+}
+
+int sweep_run(struct subject *s, const struct sweep_options *opt, finding_fn fn, void *priv,
+	      struct sweep_stats *stats)
+{
+	u32 modes = opt->modes ? opt->modes : SWEEP_INPLACE | SWEEP_REPLAY;
+	struct fi_stats start = s->fi->stats;
+	struct sweep *sw;
+	char why[128];
+	int err;
+
+	memset(stats, 0, sizeof(*stats));
+	err = fi_self_test(why, sizeof(why));
+	if (err)
+		return err;
+	sw = calloc(1, sizeof(*sw));
+	if (!sw)
+		return -ENOMEM;
+	sw->s = s;
+	sw->opt = opt;
+	sw->fn = fn;
+	sw->priv = priv;
+	sw->stats = stats;
+
+	s->ops->report_to(s->priv, sweep_catch_finding, sw);
+	err = golden(sw);
+	if (!err)
+		err = sweep_passes(sw, modes);
+	s->ops->report_to(s->priv, fn, priv);
+	fi_disarm(s->fi);
+	fi_record(s->fi, NULL, 0);
+
+	count_points(sw, err ? "the sweep ended early" : "needs a replay");
+	count_sites(sw, &start);
+	if (stats->met != stats->delivered + stats->masked ||
+	    (modes & SWEEP_INPLACE && stats->executed_ops != stats->inplace_delivered + stats->ops))
+		err = -EPROTO;
+
+	free(sw->ops);
+	free(sw->points);
+	free(sw->info);
+	free(sw->scratch);
+	free(sw->known);
+	free(sw->contexts);
+	free(sw->before.v);
+	free(sw->after.v);
+	free(sw);
+	return err;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The sweep: every fault point of a program, each failed once, at a cost that is linear in points
+ * plus operations (DESIGN.md §6, facts §9).
+ *
+ * Identities, printed and checked: met = delivered + masked; in-place executed_ops = in-place
+ * deliveries + ops. masked counts points of the golden pass that no mode delivered; each is
+ * reported.
+ */
+#ifndef FAULTLINE_SWEEP_H
+#define FAULTLINE_SWEEP_H
+
+#include "subject.h"
+
+enum sweep_mode {
+	SWEEP_INPLACE = 1,
+	SWEEP_REPLAY = 2
+};
+
+struct sweep_options {
+	u32 classes; /* bit per enum fl_class; 0: all */
+	u32 modes;   /* enum sweep_mode bits; 0: all, escalating */
+	/* Progress: called now and then with the operation reached. May be NULL. */
+	void (*progress)(void *priv, u32 op, u32 nr_ops);
+	/* Asked before each operation; true ends the sweep with -EINTR. May be NULL. */
+	bool (*stop)(void *priv);
+	/* A point of the golden pass that no mode delivered, and why. May be NULL. */
+	void (*masked)(void *priv, const struct fi_point *point, const char *why);
+	void *priv;
+};
+
+struct sweep_stats {
+	u64 ops;       /* up to the first that breaks without any fault */
+	u64 met;       /* points of the selected classes, listed by the golden pass */
+	u64 delivered; /* of those, failed by some mode; benign ones included */
+	u64 benign;
+	u64 masked;
+	u64 children; /* requests met after a delivery in the same attempt: pairs, not delivered */
+	u64 executed_ops;      /* in place: attempts and clean runs */
+	u64 inplace_delivered; /* attempts in place that met their fault */
+	u64 replay_ops;	       /* operations run by replays and confirmations */
+	u64 findings;	       /* confirmed, one per bucket */
+	u64 artefacts;	       /* not confirmed by replay, one per bucket */
+	u64 repeats;	       /* further sightings of buckets already reported */
+	struct fi_stats sites; /* reached and failed, by site */
+};
+
+/*
+ * Sweeps the subject. Findings go to fn, each confirmed by replay in a fresh machine or marked as
+ * not; afterwards the subject's own findings go there too. 0; -EPROTO when the injector's self-test
+ * fails or the identities do not hold; -EBADMSG when runs without a fault differ (not
+ * deterministic; the difference goes to fn); -EINTR when stopped; -ENOMEM; or a negative errno of
+ * the subject's reset. stats is filled in whatever is returned, and its identities hold: what was
+ * not reached is masked. The subject needs a reset before it is used again.
+ */
+int sweep_run(struct subject *s, const struct sweep_options *opt, finding_fn fn, void *priv,
+	      struct sweep_stats *stats);
+
+#endif

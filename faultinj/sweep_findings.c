@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The findings of the run in progress, and how two states differ. */
+#include "sweep_internal.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int sweep_grow(void **array, u32 *max, size_t size, u32 need)
+{
+	u32 want = *max ? *max : 64;
+	void *bigger;
+
+	if (need <= *max)
+		return 0;
+	while (want < need) {
+		if (want > UINT32_MAX / 2)
+			return -ENOMEM;
+		want *= 2;
+	}
+	bigger = realloc(*array, want * size);
+	if (!bigger)
+		return -ENOMEM;
+	*array = bigger;
+	*max = want;
+	return 0;
+}
+
+static void plan_of(const struct fi_point *point, char *buf, size_t len)
+{
+	struct fi_plan plan = {
+		.nr = 1,
+		.items = {{
+			.op = point->op,
+			.class = (u8)fl_sites[point->site].class,
+			.which = FI_RANGE,
+			.site = point->site,
+			.from = point->ordinal,
+			.to = point->ordinal,
+		}},
+	};
+
+	fi_plan_print(&plan, buf, len);
+}
+
+/* ---- findings of the run in progress ---- */
+
+void sweep_caught_reset(struct sweep *sw)
+{
+	sw->nr_caught = 0;
+	sw->faulted = false;
+}
+
+bool sweep_bucket_in(const struct finding *list, u32 nr, const struct finding *f)
+{
+	char a[13], b[13];
+
+	finding_bucket(f, a);
+	for (u32 i = 0; i < nr; i++) {
+		finding_bucket(&list[i], b);
+		if (!strcmp(a, b))
+			return true;
+	}
+	return false;
+}
+
+/* Did the program do the same without any fault? */
+static bool in_baseline(const struct sweep *sw, const struct finding *f)
+{
+	struct finding bare = *f;
+	char bucket[13];
+
+	bare.nr_faults = 0;
+	finding_bucket(&bare, bucket);
+	for (u32 i = 0; i < sw->nr_baseline; i++) {
+		if (!strcmp(sw->baseline[i], bucket))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Takes a finding of the run in progress. In place a machine has seen many faults, of which this
+ * attempt's is the one to name: all the others left no trace.
+ */
+void sweep_catch_finding(void *priv, const struct finding *f)
+{
+	struct sweep *sw = priv;
+	const struct fi *fi = sw->s->fi;
+	const struct fi_point *fault = NULL;
+	struct finding own = *f;
+
+	if (sw->mute || in_baseline(sw, f))
+		return;
+	if (sw->faulted)
+		fault = &sw->fault;
+	else if (fi->armed && fi->op_delivered)
+		fault = &fi->first;
+	own.nr_faults = 0;
+	own.plan[0] = '\0';
+	if (fault) {
+		own.nr_faults = 1;
+		own.faults[0] = *fault;
+		plan_of(fault, own.plan, sizeof(own.plan));
+	}
+	own.confirmed = false;
+	if (sw->nr_caught < MAX_CAUGHT && !sweep_bucket_in(sw->caught, sw->nr_caught, &own))
+		sw->caught[sw->nr_caught++] = own;
+}
+
+void sweep_own_finding(struct sweep *sw, enum oracle oracle, u32 op, const char *class_key,
+		       const char *expected, const char *actual, const char *fmt, ...)
+{
+	struct finding f = {.oracle = oracle, .op = op, .func = "-"};
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(f.what, sizeof(f.what), fmt, ap);
+	va_end(ap);
+	snprintf(f.class_key, sizeof(f.class_key), "%s", class_key);
+	snprintf(f.name, sizeof(f.name), "%s",
+		 op == UINT32_MAX ? "teardown" : ops_of(sw)->op_name(sw->s->priv, op));
+	snprintf(f.expected, sizeof(f.expected), "%s", expected);
+	snprintf(f.actual, sizeof(f.actual), "%s", actual);
+	sweep_catch_finding(sw, &f);
+}
+
+void sweep_suspects_take(struct sweep *sw)
+{
+	memcpy(sw->suspects, sw->caught, sw->nr_caught * sizeof(sw->caught[0]));
+	sw->nr_suspects = sw->nr_caught;
+}
+
+int sweep_report(struct sweep *sw, struct finding *f, bool confirmed)
+{
+	struct known *known = NULL;
+	char bucket[13];
+	int err;
+
+	f->confirmed = confirmed;
+	finding_bucket(f, bucket);
+	for (u32 i = 0; i < sw->nr_known; i++) {
+		if (!strcmp(sw->known[i].bucket, bucket))
+			known = &sw->known[i];
+	}
+	if (known && (known->confirmed || !confirmed)) {
+		sw->stats->repeats++;
+		return 0;
+	}
+	if (!known) {
+		err = sweep_grow((void **)&sw->known, &sw->max_known, sizeof(*sw->known),
+				 sw->nr_known + 1);
+		if (err)
+			return err;
+		known = &sw->known[sw->nr_known++];
+		memcpy(known->bucket, bucket, sizeof(bucket));
+	}
+	known->confirmed = confirmed;
+	if (confirmed && f->oracle == ORACLE_census)
+		sw->census_confirmed = true;
+	if (confirmed)
+		sw->stats->findings++;
+	else
+		sw->stats->artefacts++;
+	sw->fn(sw->priv, f);
+	return 0;
+}
+
+int sweep_report_suspects(struct sweep *sw)
+{
+	int err = 0;
+
+	for (u32 i = 0; !err && i < sw->nr_suspects; i++)
+		err = sweep_report(sw, &sw->suspects[i], false);
+	return err;
+}
+
+/* ---- contexts ---- */
+
+static u64 context_key(const struct fi_point *p)
+{
+	return (u64)p->op_kind << 48 | (u64)p->site << 32 | (u64)p->prev << 16 | p->prev2;
+}
+
+static struct context *context_slot(struct context *table, u32 max, u64 key)
+{
+	u32 i = (u32)((key * 0x9e3779b97f4a7c15u) >> 32) & (max - 1);
+
+	while (table[i].used && table[i].key != key)
+		i = (i + 1) & (max - 1);
+	return &table[i];
+}
+
+struct context *sweep_context_find(struct sweep *sw, const struct fi_point *p)
+{
+	struct context *c;
+
+	if (2 * (sw->nr_contexts + 1) > sw->max_contexts) {
+		u32 max = sw->max_contexts ? 2 * sw->max_contexts : 128;
+		struct context *table = calloc(max, sizeof(*table));
+
+		if (!table)
+			return NULL;
+		for (u32 i = 0; i < sw->max_contexts; i++) {
+			if (sw->contexts[i].used)
+				*context_slot(table, max, sw->contexts[i].key) = sw->contexts[i];
+		}
+		free(sw->contexts);
+		sw->contexts = table;
+		sw->max_contexts = max;
+	}
+	c = context_slot(sw->contexts, sw->max_contexts, context_key(p));
+	if (!c->used) {
+		c->used = true;
+		c->key = context_key(p);
+		sw->nr_contexts++;
+	}
+	return c;
+}
+
+/* ---- observations ---- */
+
+static void obs_add(void *priv, const struct fl_obs *o)
+{
+	struct obs_list *list = priv;
+
+	if (sweep_grow((void **)&list->v, &list->max, sizeof(*list->v), list->nr + 1)) {
+		list->oom = true;
+		return;
+	}
+	list->v[list->nr++] = *o;
+}
+
+int sweep_observe(struct sweep *sw, struct obs_list *list)
+{
+	list->nr = 0;
+	list->oom = false;
+	ops_of(sw)->observe(sw->s->priv, obs_add, list);
+	return list->oom ? -ENOMEM : 0;
+}
+
+static bool obs_same_place(const struct fl_obs *a, const struct fl_obs *b)
+{
+	return a->field == b->field && a->obj == b->obj && a->key == b->key;
+}
+
+static bool obs_holds(const struct obs_list *list, u32 from, const struct fl_obs *o)
+{
+	for (u32 i = from; i < list->nr; i++) {
+		if (obs_same_place(&list->v[i], o))
+			return true;
+	}
+	return false;
+}
+
+static void print_field(const struct fl_obs *o, char *buf, size_t len)
+{
+	const struct fl_obs_field *f = &fl_obs_fields[o->field];
+
+	if (o->key)
+		snprintf(buf, len, "%s#%" PRIu32 "[0x%" PRIx64 "].%s", f->object, o->obj, o->key,
+			 f->name);
+	else
+		snprintf(buf, len, "%s#%" PRIu32 ".%s", f->object, o->obj, f->name);
+}
+
+static void print_value(const struct fl_obs *o, char *buf, size_t len)
+{
+	snprintf(buf, len, o->val < 10000 ? "%" PRIu64 : "0x%" PRIx64, o->val);
+}
+
+void sweep_changed_finding(struct sweep *sw, u32 op)
+{
+	const struct obs_list *b = &sw->before, *a = &sw->after;
+	const struct fl_obs *o, *old = NULL, *new = NULL;
+	char field[64], from[24] = "absent", to[24] = "absent", class_key[64];
+	u32 i = 0;
+
+	while (i < b->nr && i < a->nr && obs_same_place(&b->v[i], &a->v[i]) &&
+	       b->v[i].val == a->v[i].val)
+		i++;
+	if (i < b->nr)
+		old = &b->v[i];
+	if (i < a->nr)
+		new = &a->v[i];
+	if (!old && !new) {
+		sweep_own_finding(sw, ORACLE_digest, op, "unobserved", "equal digests",
+				  "equal observations, digests differ",
+				  "the failed operation changed the digest and nothing observable");
+		return;
+	}
+	if (old && new && !obs_same_place(old, new)) {
+		/* One of them has moved on to later: the other has no partner. */
+		if (obs_holds(a, i, old))
+			old = NULL;
+		else
+			new = NULL;
+	}
+	o = old ? old : new;
+	print_field(o, field, sizeof(field));
+	if (old)
+		print_value(old, from, sizeof(from));
+	if (new)
+		print_value(new, to, sizeof(to));
+	snprintf(class_key, sizeof(class_key), "%s.%s", fl_obs_fields[o->field].object,
+		 fl_obs_fields[o->field].name);
+	sweep_own_finding(sw, ORACLE_digest, op, class_key, from, to,
+			  "the failed operation changed %s %s -> %s", field, from, to);
+}
+
+/* ---- two runs that should not differ ---- */
+
+void sweep_print_digest(u64 digest, char *buf, size_t len)
+{
+	snprintf(buf, len, "%016" PRIx64, digest);
+}
+
+/* Two runs without a fault differ: nothing that is said about faults would mean anything. */
+int sweep_not_deterministic(struct sweep *sw, u32 op, const char *class_key, const char *expected,
+			    const char *actual)
+{
+	int err;
+
+	sweep_caught_reset(sw);
+	sw->mute = false;
+	fi_disarm(sw->s->fi);
+	sweep_own_finding(sw, ORACLE_converge, op, class_key, expected, actual,
+			  "two runs without a fault differ: %s, then %s", expected, actual);
+	sweep_suspects_take(sw);
+	err = sweep_report_suspects(sw);
+	return err ? err : -EBADMSG;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of the sweep share: its state, the findings of the run in progress
+ * (sweep_findings.c) and the judge (sweep_judge.c). Every function that returns int gives 0 or a
+ * negative errno that ends the sweep.
+ */
+#ifndef FAULTLINE_SWEEP_INTERNAL_H
+#define FAULTLINE_SWEEP_INTERNAL_H
+
+#include "sweep.h"
+
+#define MAX_CAUGHT	 32u /* distinct findings kept of one run */
+#define MAX_BASELINE	 64u /* distinct findings kept of the golden run */
+#define MAX_PER_CONTEXT	 4u  /* escalations with a result, before a context is given up */
+#define MAX_BLAME	 64u /* points tried alone to explain a divergence */
+#define MAX_BLAME_CENSUS 256u
+#define NO_POINT	 UINT32_MAX
+
+enum point_state {
+	PT_OUT,	  /* of a class that was not asked for */
+	PT_TODO,  /* for the pass in place */
+	PT_COLD,  /* for a cold pass */
+	PT_ALONE, /* for the judge */
+	PT_DELIVERED,
+	PT_MASKED,
+};
+
+struct point_info {
+	u8 state; /* enum point_state */
+	bool benign;
+	const char *why; /* PT_MASKED */
+};
+
+struct golden_op {
+	u32 first, nr; /* in sweep.points */
+	struct outcome out;
+	u64 digest, residue; /* after it */
+};
+
+struct obs_list {
+	struct fl_obs *v;
+	u32 nr, max;
+	bool oom;
+};
+
+/* What is remembered of a context (operation kind, site, two sites before): see
+ * sweep_context_find(). */
+struct context {
+	u64 key;
+	u32 findings;
+	bool used, ended;
+};
+
+struct known {
+	char bucket[13];
+	bool confirmed;
+};
+
+/* One armed attempt of an operation. */
+struct attempt {
+	struct outcome out;
+	bool delivered, exact, broken;
+	bool changed; /* in a way that is allowed, if nothing was caught */
+	bool retryable;
+};
+
+struct sweep {
+	struct subject *s;
+	const struct sweep_options *opt;
+	finding_fn fn;
+	void *priv;
+	struct sweep_stats *stats;
+
+	u32 nr_ops;    /* that run to their end without a fault */
+	u32 broken_op; /* the operation after them, if it exists and breaks; else UINT32_MAX */
+	u64 digest0, residue0;
+	struct golden_op *ops;
+	struct fi_point *points;
+	u32 nr_points, max_points;
+	struct point_info *info;  /* of each point */
+	struct fi_point *scratch; /* room for the longest operation and one more */
+	u32 max_scratch;
+
+	/* The run in progress. */
+	bool op_cold; /* nothing had been left behind before this operation */
+	bool mute;    /* findings of a stretch already judged are not looked at */
+	bool faulted;
+	struct fi_point fault; /* delivered in this run, if faulted */
+	struct finding caught[MAX_CAUGHT], suspects[MAX_CAUGHT];
+	u32 nr_caught, nr_suspects;
+
+	char baseline[MAX_BASELINE][13]; /* buckets of the golden run */
+	u32 nr_baseline;
+	struct known *known;
+	u32 nr_known, max_known;
+	struct context *contexts; /* open addressing, a power of two */
+	u32 nr_contexts, max_contexts;
+	struct obs_list before, after;
+	bool census_suspect; /* a pass with many faults ended in a census that is not clean */
+	bool census_confirmed;
+	struct finding census;
+};
+
+static inline const struct subject_ops *ops_of(const struct sweep *sw)
+{
+	return sw->s->ops;
+}
+
+static inline u64 digest_of(struct sweep *sw)
+{
+	return ops_of(sw)->digest(sw->s->priv);
+}
+
+static inline u64 digest_before(const struct sweep *sw, u32 op)
+{
+	return op ? sw->ops[op - 1].digest : sw->digest0;
+}
+
+static inline u64 residue_of(struct sweep *sw)
+{
+	return ops_of(sw)->residue ? ops_of(sw)->residue(sw->s->priv) : 0;
+}
+
+static inline u64 residue_before(const struct sweep *sw, u32 op)
+{
+	return op ? sw->ops[op - 1].residue : sw->residue0;
+}
+
+static inline bool sweep_stopped(const struct sweep *sw)
+{
+	return sw->opt->stop && sw->opt->stop(sw->opt->priv);
+}
+
+/* ---- sweep_findings.c ---- */
+
+/* Room for need elements; the array stays as it was when there is none. */
+int sweep_grow(void **array, u32 *max, size_t size, u32 need);
+
+/* At the start of each run: nothing caught, no fault delivered. */
+void sweep_caught_reset(struct sweep *sw);
+/* A finding_fn: takes a finding of the run in progress, names its fault, keeps it in caught. */
+void sweep_catch_finding(void *priv, const struct finding *f);
+/* The sweep's own finding, caught like the subject's. */
+void sweep_own_finding(struct sweep *sw, enum oracle oracle, u32 op, const char *class_key,
+		       const char *expected, const char *actual, const char *fmt, ...)
+	__attribute__((format(printf, 7, 8)));
+bool sweep_bucket_in(const struct finding *list, u32 nr, const struct finding *f);
+/* caught becomes suspects, so that another run can be made. */
+void sweep_suspects_take(struct sweep *sw);
+/* Passes a finding on, once per bucket; a confirmed one also after an unconfirmed one. */
+int sweep_report(struct sweep *sw, struct finding *f, bool confirmed);
+/* All suspects, unconfirmed. */
+int sweep_report_suspects(struct sweep *sw);
+/* Two runs without a fault differ: reports it and returns -EBADMSG. */
+int sweep_not_deterministic(struct sweep *sw, u32 op, const char *class_key, const char *expected,
+			    const char *actual);
+/* The entry of a point's context, made if new; NULL: out of memory. Valid until the next call. */
+struct context *sweep_context_find(struct sweep *sw, const struct fi_point *p);
+
+int sweep_observe(struct sweep *sw, struct obs_list *list);
+/* Catches a finding that names the first record in which before and after differ. */
+void sweep_changed_finding(struct sweep *sw, u32 op);
+void sweep_print_digest(u64 digest, char *buf, size_t len);
+
+/* ---- sweep_judge.c ---- */
+
+enum judge_mode {
+	JUDGE_TAIL, /* retry, run the rest of the program, end all, census */
+	JUDGE_END,  /* end all right after the attempt, census */
+};
+
+void sweep_run_op(struct sweep *sw, u32 op, struct outcome *out);
+int sweep_fresh(struct sweep *sw);
+/* A fresh machine in the state that the golden run had before operation op. */
+int sweep_rebuild(struct sweep *sw, u32 op);
+/*
+ * Applies the operation of point i with that point armed and judges what comes of it; findings are
+ * caught. The caller has recorded the state before the operation in sw->before; it is good for all
+ * attempts that begin in that state. On return nothing is armed.
+ */
+int sweep_attempt(struct sweep *sw, u32 i, struct attempt *a);
+/* Operation op has run to its end; false: not with its golden result, which was caught. */
+bool sweep_is_golden(struct sweep *sw, u32 op, const struct outcome *out, const char *who);
+/*
+ * Point i as the only fault in a fresh machine. What it does wrong is in caught afterwards. The run
+ * ends at its first finding: what a damaged state does later says nothing more.
+ */
+int sweep_judge_alone(struct sweep *sw, u32 i, enum judge_mode mode, struct attempt *a);
+/* The judge has caught something: once more, and what is seen again is confirmed. */
+int sweep_confirm(struct sweep *sw, u32 i, enum judge_mode mode);
+/*
+ * A pass with many faults caught something at point i: asks the judge, reports. Leaves no usable
+ * machine behind.
+ */
+int sweep_escalate(struct sweep *sw, u32 i);
+/*
+ * Operation op did not reach its golden result although all that failed before it left no trace
+ * that anybody saw: asks the judge about the latest deliveries, backwards from op.
+ */
+int sweep_blame(struct sweep *sw, u32 op);
+
+#endif

@@ -1,0 +1,1061 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The sweep against a subject that fits on a page, whose bugs are switched on one by one: each must
+ * be found by its oracle, and the subject without bugs must give exact counts and silence.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <faultline/allocator.h>
+
+#include "sweep.h"
+
+enum kind {
+	MAP,
+	TOUCH,
+	FORK,
+	POPULATE,
+	PROTECT,
+	EXEC,
+	LOOP
+};
+
+enum bug {
+	NO_BUG,
+	LEAK,		  /* a failed fork loses an object that only the census counts */
+	LEAK_LATE,	  /* the same, only for the third VMA of a fork */
+	SWALLOW,	  /* a refused map says that it succeeded */
+	UNDECLARED,	  /* a refused map fails with an errno that it does not have */
+	STATE,		  /* a refused fork changes the parent */
+	COUNTER,	  /* a counter is raised before a refusal and not lowered again */
+	APPEARS,	  /* a refused fork leaves something that was not there */
+	RETRY_FAILS,	  /* nothing to be seen, but the next attempt fails */
+	RETRY_DIVERGES,	  /* nothing to be seen, but the next attempt does too much */
+	TAIL_DIVERGES,	  /* nothing to be seen, but a later operation goes wrong */
+	HANG,		  /* a refused fork never ends */
+	BROKEN_SILENT,	  /* a refused fork breaks off and does not say why */
+	INVARIANT,	  /* a refused fork breaks a rule that the check knows */
+	FALLBACK_OUTCOME, /* a benign refusal is not benign */
+	FALLBACK_STATE,	  /* a benign refusal gives the right result in the wrong state */
+	COLD_ONLY,	  /* a bug at a point that the pass in place cannot reach */
+	WEAK,		  /* a refused protect goes beyond what is allowed to it */
+	EXEC_STATE,	  /* a refused exec leaves more undone than the task */
+	TWO_FAULTS,	  /* only two faults in one machine do harm */
+	RANDOM_OUTCOME,	  /* every run is another */
+	RANDOM_SITE,
+	RANDOM_POINTS,
+	RANDOM_STATE,
+	GOLDEN_WRONG,  /* wrong without any fault */
+	GOLDEN_BROKEN, /* breaks without any fault */
+	GOLDEN_LEAK,   /* leaks without any fault */
+};
+
+#define MAX_OPS	      512u
+#define MAX_CELLS     16u
+#define CELL_TASKS    0
+#define CELL_VMAS     1
+#define CELL_CHILDREN 2
+#define CELL_PAGES    3
+#define CELL_PROT     4 /* and 5 */
+#define CELL_EXTRA    7
+
+struct dummy {
+	struct fi fi;
+	finding_fn fn;
+	void *fn_priv;
+	const u8 *program;
+	u32 nr_ops;
+	enum bug bug;
+	u32 runs; /* resets so far */
+
+	/* The machine. */
+	u64 cell[MAX_CELLS]; /* semantic */
+	bool pmd, pte[MAX_OPS][4];
+	u64 leaked;
+	u32 faults;
+	bool poisoned, broken_rule;
+};
+
+static bool refused(struct dummy *d, enum fl_site site, gfp_t gfp)
+{
+	bool fails = fi_should_fail(&d->fi, site, gfp);
+
+	d->faults += fails;
+	return fails;
+}
+
+static void say(struct dummy *d, enum oracle oracle, u32 op, const char *class_key)
+{
+	struct finding f = {.oracle = oracle, .op = op};
+
+	snprintf(f.what, sizeof(f.what), "%s is broken", class_key);
+	snprintf(f.class_key, sizeof(f.class_key), "%s", class_key);
+	snprintf(f.func, sizeof(f.func), "dummy");
+	snprintf(f.name, sizeof(f.name), "%s", op == UINT32_MAX ? "teardown" : "op");
+	d->fn(d->fn_priv, &f);
+}
+
+static void dummy_report_to(void *s, finding_fn fn, void *priv)
+{
+	struct dummy *d = s;
+
+	d->fn = fn;
+	d->fn_priv = priv;
+}
+
+static int dummy_reset(void *s)
+{
+	struct dummy *d = s;
+
+	memset(d->cell, 0, sizeof(d->cell));
+	memset(d->pte, 0, sizeof(d->pte));
+	d->cell[CELL_TASKS] = 1;
+	d->pmd = d->poisoned = d->broken_rule = false;
+	d->leaked = d->faults = 0;
+	d->runs++;
+	return 0;
+}
+
+static u32 dummy_nr_ops(void *s)
+{
+	return ((struct dummy *)s)->nr_ops;
+}
+
+static u16 dummy_op_kind(void *s, u32 op)
+{
+	return ((struct dummy *)s)->program[op];
+}
+
+static const char *dummy_op_name(void *s, u32 op)
+{
+	static const char *const names[] = {"map",     "touch", "fork", "populate",
+					    "protect", "exec",	"loop"};
+
+	return names[((struct dummy *)s)->program[op]];
+}
+
+static struct outcome failed(s64 err)
+{
+	return (struct outcome){.kind = OUT_ERRNO, .value = err};
+}
+
+static struct outcome map(struct dummy *d)
+{
+	if (d->poisoned && d->bug == RETRY_FAILS)
+		return failed(-EAGAIN);
+	if (refused(d, SITE_mmap_region_acct, GFP_KERNEL))
+		return failed(-ENOMEM);
+	if (d->bug == COUNTER)
+		d->cell[CELL_VMAS]++;
+	if (refused(d, SITE_mmap_region_vma, GFP_KERNEL)) {
+		d->poisoned = true;
+		if (d->bug == SWALLOW)
+			return (struct outcome){.kind = OUT_OK};
+		return failed(d->bug == UNDECLARED ? -EINVAL : -ENOMEM);
+	}
+	if (d->bug != COUNTER)
+		d->cell[CELL_VMAS]++;
+	if (d->poisoned && d->bug == RETRY_DIVERGES)
+		d->cell[CELL_VMAS]++;
+	return (struct outcome){.kind = OUT_OK, .value = 0x1000};
+}
+
+static struct outcome touch(struct dummy *d, u32 op)
+{
+	if (!d->pmd && refused(d, SITE_pmd_alloc_pmd, GFP_KERNEL))
+		return (struct outcome){.kind = OUT_OOM};
+	d->pmd = true;
+	if (!d->pte[op][0] && refused(d, SITE_pte_alloc_pte, GFP_KERNEL))
+		return (struct outcome){.kind = OUT_OOM};
+	d->pte[op][0] = true;
+	if (refused(d, SITE_anon_page, GFP_KERNEL))
+		return (struct outcome){.kind = OUT_OOM};
+	d->cell[CELL_PAGES]++;
+	if (d->poisoned && d->bug == TAIL_DIVERGES)
+		d->cell[CELL_PAGES]++;
+	return (struct outcome){.kind = OUT_OK};
+}
+
+static struct outcome fork_fails(struct dummy *d, u32 op, bool late)
+{
+	switch (d->bug) {
+	case LEAK:
+		d->leaked++;
+		break;
+	case LEAK_LATE:
+		d->leaked += late;
+		break;
+	case STATE:
+		d->cell[CELL_PROT] ^= 1;
+		break;
+	case APPEARS:
+		d->cell[CELL_EXTRA] = 5;
+		break;
+	case HANG:
+		say(d, ORACLE_hang, op, "steps");
+		return (struct outcome){.kind = OUT_BROKEN};
+	case BROKEN_SILENT:
+		return (struct outcome){.kind = OUT_BROKEN};
+	case INVARIANT:
+		d->broken_rule = true;
+		break;
+	case TWO_FAULTS:
+		if (d->faults > 1)
+			say(d, ORACLE_refcount, op, "two");
+		break;
+	default:
+		break;
+	}
+	return failed(-ENOMEM);
+}
+
+static struct outcome do_fork(struct dummy *d, u32 op)
+{
+	bool odd = false;
+
+	if (refused(d, SITE_dup_mm_mm, GFP_KERNEL))
+		return failed(-ENOMEM);
+	if (refused(d, SITE_pgd_alloc_pgd, GFP_KERNEL))
+		return fork_fails(d, op, false);
+	for (u64 vma = 0; vma < d->cell[CELL_VMAS]; vma++) {
+		if (refused(d, SITE_dup_mmap_vma, GFP_KERNEL))
+			return fork_fails(d, op, vma == 2);
+		if (!refused(d, SITE_anon_vma_clone_nowait, GFP_NOWAIT))
+			continue;
+		if (refused(d, SITE_anon_vma_clone_avc, GFP_KERNEL))
+			return fork_fails(d, op, vma == 2);
+		if (d->bug == FALLBACK_OUTCOME)
+			return failed(-ENOMEM);
+		odd = d->bug == FALLBACK_STATE;
+	}
+	if (refused(d, SITE_dup_mm_binfmt, GFP_KERNEL))
+		return fork_fails(d, op, false);
+	d->cell[CELL_CHILDREN] += 1 + odd;
+	return (struct outcome){.kind = OUT_OK, .value = 2};
+}
+
+/*
+ * Its tables stay when it fails, and are not asked for again: the third attempt in place meets the
+ * fourth table as its third request, which must not pass for the third table.
+ */
+static struct outcome populate(struct dummy *d, u32 op)
+{
+	for (u32 i = 0; i < 4; i++) {
+		if (!d->pte[op][i] && refused(d, SITE_pte_alloc_pte, GFP_KERNEL)) {
+			if (d->bug == COLD_ONLY && i == 2)
+				d->broken_rule = true;
+			return failed(-ENOMEM);
+		}
+		d->pte[op][i] = true;
+	}
+	if (refused(d, SITE_anon_page, GFP_KERNEL))
+		return failed(-ENOMEM);
+	d->cell[CELL_PAGES]++;
+	return (struct outcome){.kind = OUT_OK};
+}
+
+/* Weak: what was changed before the refusal stays changed. */
+static struct outcome protect(struct dummy *d)
+{
+	for (u32 i = 0; i < 2; i++) {
+		if (refused(d, SITE_split_vma_vma, GFP_KERNEL)) {
+			if (d->bug == WEAK)
+				d->cell[CELL_EXTRA] = 1;
+			return failed(-ENOMEM);
+		}
+		d->cell[CELL_PROT + i] = 3;
+	}
+	return (struct outcome){.kind = OUT_OK};
+}
+
+static struct outcome exec(struct dummy *d)
+{
+	if (refused(d, SITE_exec_bprm, GFP_KERNEL) || refused(d, SITE_bprm_mm_init_vma, GFP_KERNEL))
+		return failed(-ENOMEM);
+	d->cell[CELL_VMAS] = 1;
+	/* The point of no return. */
+	if (refused(d, SITE_pte_alloc_pte, GFP_KERNEL) || refused(d, SITE_anon_page, GFP_KERNEL)) {
+		d->cell[CELL_TASKS] = 0;
+		d->cell[CELL_VMAS] = d->bug == EXEC_STATE;
+		return (struct outcome){.kind = OUT_KILLED, .value = -ENOMEM};
+	}
+	return (struct outcome){.kind = OUT_OK};
+}
+
+/* Goes on with its loop after a refusal and fails at the end, as preallocate_pmds() does. */
+static struct outcome loop(struct dummy *d)
+{
+	bool fails = false;
+
+	for (u32 i = 0; i < 3; i++)
+		fails |= refused(d, SITE_preallocate_pmds_pmd, GFP_KERNEL);
+	if (fails)
+		return failed(-ENOMEM);
+	d->cell[CELL_PAGES]++;
+	return (struct outcome){.kind = OUT_OK};
+}
+
+static void dummy_apply(void *s, u32 op, struct outcome *out)
+{
+	struct dummy *d = s;
+
+	fi_op_begin(&d->fi, op, d->program[op]);
+	if (!d->cell[CELL_TASKS]) {
+		*out = (struct outcome){.kind = OUT_SKIPPED};
+		return;
+	}
+	if (d->bug == RANDOM_SITE && op == 1)
+		refused(d, d->runs % 2 ? SITE_cow_page : SITE_filemap_page, GFP_KERNEL);
+	if (d->bug == GOLDEN_WRONG && op == 3)
+		say(d, ORACLE_expect, op, "value");
+	if (d->bug == GOLDEN_BROKEN && op == 6) {
+		say(d, ORACLE_crash, op, "bug");
+		*out = (struct outcome){.kind = OUT_BROKEN};
+		return;
+	}
+	switch ((enum kind)d->program[op]) {
+	case MAP:
+		*out = map(d);
+		break;
+	case TOUCH:
+		*out = touch(d, op);
+		break;
+	case FORK:
+		*out = do_fork(d, op);
+		break;
+	case POPULATE:
+		*out = populate(d, op);
+		break;
+	case PROTECT:
+		*out = protect(d);
+		break;
+	case EXEC:
+		*out = exec(d);
+		break;
+	case LOOP:
+		*out = loop(d);
+		break;
+	}
+	if (d->bug == RANDOM_POINTS && op == 1 && d->runs % 2 == 0)
+		refused(d, SITE_cow_page, GFP_KERNEL);
+	if (d->bug == RANDOM_OUTCOME && op == 2)
+		out->value += d->runs;
+	if (d->bug == RANDOM_STATE && op == 2)
+		d->cell[CELL_PROT] = d->runs;
+}
+
+static u64 dummy_digest(void *s)
+{
+	struct dummy *d = s;
+	u64 h = 0;
+
+	for (u32 i = 0; i < MAX_CELLS; i++)
+		h = h * 0x100000001b3u + d->cell[i];
+	return h;
+}
+
+/* Cells 0 to 5 are always there, the rest only when they are not zero. */
+static void dummy_observe(void *s, fl_obs_fn fn, void *priv)
+{
+	struct dummy *d = s;
+
+	for (u32 i = 0; i < MAX_CELLS; i++) {
+		struct fl_obs o = {.field = 0, .key = i, .val = d->cell[i]};
+
+		if (i <= 5 || o.val)
+			fn(priv, &o);
+	}
+}
+
+/* The tables, which no cell shows. */
+static u64 dummy_residue(void *s)
+{
+	struct dummy *d = s;
+	u64 tables = d->pmd;
+
+	for (u32 op = 0; op < d->nr_ops; op++) {
+		for (u32 i = 0; i < 4; i++)
+			tables += d->pte[op][i];
+	}
+	return tables;
+}
+
+static u32 dummy_check(void *s)
+{
+	struct dummy *d = s;
+
+	if (!d->broken_rule)
+		return 0;
+	say(d, ORACLE_invariant, d->fi.op, "G-99");
+	return 1;
+}
+
+static u32 dummy_teardown(void *s)
+{
+	struct dummy *d = s;
+
+	if (d->bug == GOLDEN_LEAK)
+		d->leaked = 1;
+	if (!d->leaked)
+		return 0;
+	say(d, ORACLE_census, UINT32_MAX, "objects");
+	return 1;
+}
+
+static bool dummy_benign(void *s, u32 op, const struct fi_point *point)
+{
+	(void)s;
+	(void)op;
+	return point->site == SITE_anon_vma_clone_nowait;
+}
+
+static bool dummy_declared_error(void *s, u32 op, const struct fi_point *point,
+				 const struct outcome *out)
+{
+	struct dummy *d = s;
+
+	(void)point;
+	switch ((enum kind)d->program[op]) {
+	case TOUCH:
+		return out->kind == OUT_OOM;
+	case EXEC:
+		return (out->kind == OUT_ERRNO || out->kind == OUT_KILLED) && out->value == -ENOMEM;
+	default:
+		return out->kind == OUT_ERRNO && out->value == -ENOMEM;
+	}
+}
+
+static const char *dummy_allowed(void *s, u32 op, const struct outcome *out,
+				 const struct fl_obs *before, u32 nr_before,
+				 const struct fl_obs *after, u32 nr_after)
+{
+	struct dummy *d = s;
+
+	if (d->program[op] == EXEC && out->kind == OUT_KILLED)
+		return after[CELL_VMAS].val == 0 && nr_after == 6 ? "exec-killed" : NULL;
+	if (d->program[op] != PROTECT || nr_before != nr_after)
+		return NULL;
+	for (u32 i = 0; i < nr_before; i++) {
+		if (i != CELL_PROT && before[i].val != after[i].val)
+			return NULL;
+	}
+	return "protect-prefix";
+}
+
+static bool dummy_retryable(void *s, u32 op, const struct outcome *out)
+{
+	(void)s;
+	(void)op;
+	return out->kind != OUT_KILLED;
+}
+
+static const struct subject_ops dummy_ops = {
+	.report_to = dummy_report_to,
+	.reset = dummy_reset,
+	.nr_ops = dummy_nr_ops,
+	.op_kind = dummy_op_kind,
+	.op_name = dummy_op_name,
+	.apply = dummy_apply,
+	.digest = dummy_digest,
+	.observe = dummy_observe,
+	.check = dummy_check,
+	.teardown = dummy_teardown,
+	.benign = dummy_benign,
+	.declared_error = dummy_declared_error,
+	.allowed = dummy_allowed,
+	.retryable = dummy_retryable,
+	.residue = dummy_residue,
+};
+
+static const u8 program[] = {MAP, TOUCH, MAP, TOUCH, FORK, POPULATE, PROTECT, EXEC, MAP, LOOP};
+/* Worked out by hand, per operation: points; delivered in place; benign; what follows a fault. */
+static const u32 points_of[] = {2, 3, 2, 2, 7, 5, 2, 4, 2, 3};
+static const u32 inplace_of[] = {2, 3, 2, 2, 5, 3, 2, 3, 2, 3};
+#define NR_OPS	  ((u32)ARRAY_SIZE(program))
+#define NR_BENIGN 2u
+
+#define MAX_FOUND 64u
+
+struct result {
+	const u8 *program;
+	u32 nr_ops;
+	int ret;
+	struct sweep_stats stats;
+	struct finding found[MAX_FOUND];
+	u32 nr_found;
+	u32 nr_masked, progress, stop_after, asked;
+	char why[64];
+};
+
+static void on_finding(void *priv, const struct finding *f)
+{
+	struct result *r = priv;
+
+	assert_true(r->nr_found < MAX_FOUND);
+	r->found[r->nr_found++] = *f;
+}
+
+static void on_masked(void *priv, const struct fi_point *point, const char *why)
+{
+	struct result *r = priv;
+
+	assert_in_range(point->site, 1, FL_NR_SITES - 1);
+	r->nr_masked++;
+	snprintf(r->why, sizeof(r->why), "%s", why);
+}
+
+static void on_progress(void *priv, u32 op, u32 nr_ops)
+{
+	struct result *r = priv;
+
+	assert_true(op < nr_ops);
+	r->progress++;
+}
+
+static bool on_stop(void *priv)
+{
+	struct result *r = priv;
+
+	return r->stop_after && ++r->asked > r->stop_after;
+}
+
+static struct dummy *dummy_new(const u8 *ops, u32 nr_ops, enum bug bug)
+{
+	struct dummy *d = calloc(1, sizeof(*d));
+
+	assert_non_null(d);
+	fi_init(&d->fi);
+	d->program = ops;
+	d->nr_ops = nr_ops;
+	d->bug = bug;
+	return d;
+}
+
+static struct result *sweep_with(const u8 *ops, u32 nr_ops, enum bug bug, u32 classes, u32 modes,
+				 u32 stop_after)
+{
+	struct dummy *d = dummy_new(ops, nr_ops, bug);
+	struct subject s = {.ops = &dummy_ops, .priv = d, .fi = &d->fi};
+	struct result *r = calloc(1, sizeof(*r));
+	struct sweep_options opt = {
+		.classes = classes,
+		.modes = modes,
+		.progress = on_progress,
+		.stop = on_stop,
+		.masked = on_masked,
+		.priv = r,
+	};
+
+	assert_non_null(r);
+	r->program = ops;
+	r->nr_ops = nr_ops;
+	r->stop_after = stop_after;
+	r->ret = sweep_run(&s, &opt, on_finding, r, &r->stats);
+
+	/* Whatever happened. */
+	assert_int_equal(r->stats.met, r->stats.delivered + r->stats.masked);
+	assert_int_equal(r->nr_masked, r->stats.masked);
+	assert_int_equal(r->nr_found, r->stats.findings + r->stats.artefacts);
+	if (!modes || modes & SWEEP_INPLACE)
+		assert_int_equal(r->stats.executed_ops, r->stats.inplace_delivered + r->stats.ops);
+	assert_true(r->stats.benign <= r->stats.delivered);
+	/* The injector is given back as it was. */
+	assert_false(d->fi.armed);
+	assert_null(d->fi.points);
+	assert_ptr_equal(d->fn, on_finding);
+	free(d);
+	return r;
+}
+
+static struct result *sweep(enum bug bug)
+{
+	return sweep_with(program, NR_OPS, bug, 0, 0, 0);
+}
+
+static void dump(const struct result *r)
+{
+	for (u32 i = 0; i < r->nr_found; i++) {
+		char line[512];
+
+		finding_line(&r->found[i], line, sizeof(line));
+		print_message("%s (plan %s, %sconfirmed)\n", line, r->found[i].plan,
+			      r->found[i].confirmed ? "" : "un");
+	}
+}
+
+/* Run with the plan of a finding, the fresh program meets that fault and no other. */
+static void assert_reproduces(const struct result *from, enum bug bug, const struct finding *f)
+{
+	struct dummy *d = dummy_new(from->program, from->nr_ops, bug);
+	struct fi_plan plan;
+	struct outcome out;
+	char why[128];
+	struct result *r = calloc(1, sizeof(*r));
+
+	assert_non_null(r);
+	dummy_report_to(d, on_finding, r);
+	dummy_reset(d);
+	if (fi_plan_parse(f->plan, strlen(f->plan), &plan, why, sizeof(why)))
+		fail_msg("%s: %s", f->plan, why);
+	fi_arm(&d->fi, &plan);
+	for (u32 op = 0; op <= f->faults[0].op; op++)
+		dummy_apply(d, op, &out);
+	assert_int_equal(d->fi.stats.delivered, 1);
+	assert_int_equal(f->nr_faults, 1);
+	assert_int_equal(d->fi.first.op, f->faults[0].op);
+	assert_int_equal(d->fi.first.site, f->faults[0].site);
+	assert_int_equal(d->fi.first.ordinal, f->faults[0].ordinal);
+	free(r);
+	free(d);
+}
+
+/* The bug is found, confirmed, by this oracle, with this class and plan (NULL: any). */
+static const struct finding *assert_found(const struct result *r, enum bug bug, enum oracle oracle,
+					  const char *class_key, const char *plan)
+{
+	for (u32 i = 0; i < r->nr_found; i++) {
+		const struct finding *f = &r->found[i];
+
+		if (f->oracle != oracle || !f->confirmed || strcmp(f->class_key, class_key) ||
+		    (plan && strcmp(f->plan, plan)))
+			continue;
+		if (f->plan[0])
+			assert_reproduces(r, bug, f);
+		return f;
+	}
+	dump(r);
+	fail_msg("bug %d: no %s %s with plan %s", bug, oracle_names[oracle], class_key,
+		 plan ? plan : "(any)");
+	return NULL;
+}
+
+/* All that was found is of this oracle. */
+static void assert_only(const struct result *r, enum oracle oracle)
+{
+	for (u32 i = 0; i < r->nr_found; i++) {
+		if (r->found[i].oracle != oracle || !r->found[i].confirmed) {
+			dump(r);
+			fail_msg("another finding than %s", oracle_names[oracle]);
+		}
+	}
+	assert_int_equal(r->ret, 0);
+}
+
+/* The class_key that the sweep makes of the first observation field. */
+static const char *field_key(void)
+{
+	static char key[64];
+
+	snprintf(key, sizeof(key), "%s.%s", fl_obs_fields[0].object, fl_obs_fields[0].name);
+	return key;
+}
+
+static void test_correct(void **state)
+{
+	struct result *r = sweep(NO_BUG);
+	u32 points = 0, inplace = 0;
+
+	(void)state;
+	for (u32 op = 0; op < NR_OPS; op++) {
+		points += points_of[op];
+		inplace += inplace_of[op];
+	}
+	dump(r);
+	assert_int_equal(r->ret, 0);
+	assert_int_equal(r->nr_found, 0);
+	assert_int_equal(r->stats.ops, NR_OPS);
+	assert_int_equal(r->stats.met, points);
+	assert_int_equal(r->stats.delivered, points);
+	assert_int_equal(r->stats.masked, 0);
+	assert_int_equal(r->stats.benign, NR_BENIGN);
+	assert_int_equal(r->stats.inplace_delivered, inplace);
+	assert_int_equal(r->stats.executed_ops, inplace + NR_OPS);
+	assert_true(r->stats.children > 0);
+	assert_true(r->progress >= NR_OPS);
+
+	/* By site: each was refused, none more often than met. */
+	assert_int_equal(r->stats.sites.site_failed[SITE_cow_page], 0);
+	assert_true(r->stats.sites.site_failed[SITE_pte_alloc_pte] >= 6);
+	assert_true(r->stats.sites.site_failed[SITE_anon_vma_clone_nowait] >= NR_BENIGN);
+	for (u32 i = 0; i < FL_NR_SITES; i++)
+		assert_true(r->stats.sites.site_failed[i] <= r->stats.sites.site_met[i]);
+	free(r);
+}
+
+static void test_classes(void **state)
+{
+	struct result *r = sweep_with(program, NR_OPS, NO_BUG, 1u << FL_CLASS_slab, 0, 0);
+
+	(void)state;
+	/* map 1, fork 1 + 2 x 2, protect 2, exec 2 */
+	assert_int_equal(r->stats.met, 3 + 5 + 2 + 2);
+	assert_int_equal(r->stats.delivered, r->stats.met);
+	assert_int_equal(r->stats.benign, NR_BENIGN);
+	assert_int_equal(r->ret, 0);
+	assert_int_equal(r->nr_found, 0);
+	free(r);
+}
+
+static void test_modes(void **state)
+{
+	struct result *both = sweep(NO_BUG);
+	struct result *inplace = sweep_with(program, NR_OPS, NO_BUG, 0, SWEEP_INPLACE, 0);
+	struct result *replay = sweep_with(program, NR_OPS, NO_BUG, 0, SWEEP_REPLAY, 0);
+	struct result *found = sweep_with(program, NR_OPS, STATE, 0, SWEEP_REPLAY, 0);
+
+	(void)state;
+	/* Without replay the benign points stay, and what was hidden in place. */
+	assert_int_equal(inplace->stats.masked, NR_BENIGN + 3 + 1);
+	assert_string_equal(inplace->why, "needs a replay");
+	assert_int_equal(replay->stats.met, both->stats.met);
+	assert_int_equal(replay->stats.delivered, both->stats.met);
+	assert_int_equal(replay->stats.executed_ops, 0);
+	assert_int_equal(inplace->nr_found + replay->nr_found, 0);
+	assert_found(found, STATE, ORACLE_digest, field_key(), "op=4.page@pgd_alloc_pgd:1");
+	free(both);
+	free(inplace);
+	free(replay);
+	free(found);
+}
+
+static void test_empty(void **state)
+{
+	struct result *r = sweep_with(program, 0, NO_BUG, 0, 0, 0);
+
+	(void)state;
+	assert_int_equal(r->ret, 0);
+	assert_int_equal(r->stats.ops, 0);
+	assert_int_equal(r->stats.met, 0);
+	assert_int_equal(r->stats.delivered, 0);
+	assert_int_equal(r->stats.executed_ops, 0);
+	free(r);
+}
+
+/* A long program costs deliveries plus operations, and benign points do not each cost a run. */
+static void test_linear(void **state)
+{
+	u8 ops[MAX_OPS];
+	struct result *r;
+
+	(void)state;
+	for (u32 i = 0; i < MAX_OPS; i++)
+		ops[i] = i < 4 ? MAP : i % 4 ? TOUCH : FORK;
+	r = sweep_with(ops, MAX_OPS, NO_BUG, 0, 0, 0);
+	assert_int_equal(r->ret, 0);
+	assert_int_equal(r->nr_found, 0);
+	assert_int_equal(r->stats.masked, 0);
+	assert_int_equal(r->stats.benign, 4 * (MAX_OPS - 4) / 4);
+	assert_int_equal(r->stats.delivered, r->stats.met);
+	assert_int_equal(r->stats.executed_ops, r->stats.inplace_delivered + MAX_OPS);
+	assert_true(r->stats.replay_ops < 12 * MAX_OPS);
+	free(r);
+}
+
+static void test_leak(void **state)
+{
+	static const u8 three_maps[] = {MAP, MAP, MAP, FORK};
+	struct result *r = sweep(LEAK);
+
+	(void)state;
+	assert_found(r, LEAK, ORACLE_census, "objects", "op=4.page@pgd_alloc_pgd:1");
+	assert_found(r, LEAK, ORACLE_census, "objects", "op=4.slab@dup_mmap_vma:1");
+	assert_found(r, LEAK, ORACLE_census, "objects", "op=4.hook@dup_mm_binfmt:1");
+	assert_only(r, ORACLE_census);
+	assert_int_equal(r->nr_found, 3);
+	free(r);
+
+	/* Contexts repeat from the second VMA on, so no context is to blame: the census is settled.
+	 */
+	r = sweep_with(three_maps, ARRAY_SIZE(three_maps), LEAK_LATE, 0, 0, 0);
+	assert_found(r, LEAK_LATE, ORACLE_census, "objects", "op=3.slab@dup_mmap_vma:3");
+	assert_only(r, ORACLE_census);
+	free(r);
+}
+
+static void test_outcome_bugs(void **state)
+{
+	struct result *r = sweep(SWALLOW);
+
+	(void)state;
+	assert_found(r, SWALLOW, ORACLE_swallowed, "success", "op=0.slab@mmap_region_vma:1");
+	assert_only(r, ORACLE_swallowed);
+	assert_int_equal(r->nr_found, 1);
+	assert_true(r->stats.repeats > 0);
+	free(r);
+
+	r = sweep(UNDECLARED);
+	assert_found(r, UNDECLARED, ORACLE_expect, "-EINVAL", "op=0.slab@mmap_region_vma:1");
+	assert_only(r, ORACLE_expect);
+	free(r);
+}
+
+static void test_state_bugs(void **state)
+{
+	struct result *r = sweep(STATE);
+	const struct finding *f;
+	char want[64];
+
+	(void)state;
+	f = assert_found(r, STATE, ORACLE_digest, field_key(), "op=4.page@pgd_alloc_pgd:1");
+	assert_string_equal(f->expected, "0");
+	assert_string_equal(f->actual, "1");
+	snprintf(want, sizeof(want), "%s#0[0x4].%s 0 -> 1", fl_obs_fields[0].object,
+		 fl_obs_fields[0].name);
+	assert_non_null(strstr(f->what, want));
+	assert_only(r, ORACLE_digest);
+	free(r);
+
+	r = sweep(COUNTER);
+	f = assert_found(r, COUNTER, ORACLE_digest, field_key(), "op=0.slab@mmap_region_vma:1");
+	assert_string_equal(f->expected, "0");
+	assert_string_equal(f->actual, "1");
+	assert_only(r, ORACLE_digest);
+	free(r);
+
+	r = sweep(APPEARS);
+	f = assert_found(r, APPEARS, ORACLE_digest, field_key(), "op=4.page@pgd_alloc_pgd:1");
+	assert_string_equal(f->expected, "absent");
+	assert_string_equal(f->actual, "5");
+	assert_only(r, ORACLE_digest);
+	free(r);
+
+	r = sweep(WEAK);
+	assert_found(r, WEAK, ORACLE_digest, field_key(), "op=6.slab@split_vma_vma:1");
+	assert_only(r, ORACLE_digest);
+	free(r);
+
+	r = sweep(EXEC_STATE);
+	assert_found(r, EXEC_STATE, ORACLE_digest, field_key(), "op=7.page@pte_alloc_pte:1");
+	assert_found(r, EXEC_STATE, ORACLE_digest, field_key(), "op=7.page@anon_page:1");
+	assert_only(r, ORACLE_digest);
+	free(r);
+}
+
+static void test_retry_bugs(void **state)
+{
+	struct result *r = sweep(RETRY_FAILS);
+
+	(void)state;
+	assert_found(r, RETRY_FAILS, ORACLE_converge, "outcome", "op=0.slab@mmap_region_vma:1");
+	assert_only(r, ORACLE_converge);
+	free(r);
+
+	r = sweep(RETRY_DIVERGES);
+	assert_found(r, RETRY_DIVERGES, ORACLE_converge, "state", "op=0.slab@mmap_region_vma:1");
+	assert_only(r, ORACLE_converge);
+	free(r);
+
+	r = sweep(TAIL_DIVERGES);
+	assert_found(r, TAIL_DIVERGES, ORACLE_converge, "tail-state", NULL);
+	assert_only(r, ORACLE_converge);
+	free(r);
+}
+
+static void test_broken(void **state)
+{
+	struct result *r = sweep(HANG);
+
+	(void)state;
+	assert_found(r, HANG, ORACLE_hang, "steps", "op=4.page@pgd_alloc_pgd:1");
+	assert_only(r, ORACLE_hang);
+	assert_int_equal(r->stats.ops, NR_OPS);
+	assert_int_equal(r->stats.masked, 0);
+	free(r);
+
+	r = sweep(BROKEN_SILENT);
+	assert_found(r, BROKEN_SILENT, ORACLE_crash, "broken", "op=4.page@pgd_alloc_pgd:1");
+	assert_only(r, ORACLE_crash);
+	free(r);
+
+	r = sweep(INVARIANT);
+	assert_found(r, INVARIANT, ORACLE_invariant, "G-99", "op=4.page@pgd_alloc_pgd:1");
+	assert_only(r, ORACLE_invariant);
+	free(r);
+}
+
+static void test_benign(void **state)
+{
+	struct result *r = sweep(FALLBACK_OUTCOME);
+
+	(void)state;
+	assert_found(r, FALLBACK_OUTCOME, ORACLE_swallowed, "fallback-outcome",
+		     "op=4.slab@anon_vma_clone_nowait:1");
+	assert_only(r, ORACLE_swallowed);
+	assert_int_equal(r->stats.benign, NR_BENIGN);
+	free(r);
+
+	r = sweep(FALLBACK_STATE);
+	assert_found(r, FALLBACK_STATE, ORACLE_digest, "fallback-state", NULL);
+	assert_only(r, ORACLE_digest);
+	free(r);
+}
+
+/* Hidden in place by the tables of an earlier attempt, found on a cold machine. */
+static void test_masked_in_place(void **state)
+{
+	struct result *r = sweep_with(program, NR_OPS, COLD_ONLY, 0, SWEEP_INPLACE, 0);
+
+	(void)state;
+	assert_int_equal(r->nr_found, 0);
+	free(r);
+
+	r = sweep(COLD_ONLY);
+	assert_found(r, COLD_ONLY, ORACLE_invariant, "G-99", "op=5.page@pte_alloc_pte:3");
+	assert_only(r, ORACLE_invariant);
+	assert_int_equal(r->stats.masked, 0);
+	free(r);
+}
+
+/* What a single fault does not do is reported, but not as confirmed. */
+static void test_artefact(void **state)
+{
+	struct result *r = sweep(TWO_FAULTS);
+
+	(void)state;
+	assert_int_equal(r->ret, 0);
+	assert_int_equal(r->stats.findings, 0);
+	assert_true(r->stats.artefacts > 0);
+	for (u32 i = 0; i < r->nr_found; i++) {
+		assert_int_equal(r->found[i].oracle, ORACLE_refcount);
+		assert_false(r->found[i].confirmed);
+	}
+	free(r);
+}
+
+static void test_not_deterministic(void **state)
+{
+	static const struct {
+		enum bug bug;
+		const char *class_key;
+		u32 op;
+	} rows[] = {
+		{RANDOM_OUTCOME, "golden-outcome", 2},
+		{RANDOM_POINTS, "golden-points", 1},
+		{RANDOM_SITE, "golden-points", 1},
+		{RANDOM_STATE, "golden-digest", 2},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct result *r = sweep(rows[i].bug);
+
+		assert_int_equal(r->ret, -EBADMSG);
+		assert_int_equal(r->nr_found, 1);
+		assert_int_equal(r->found[0].oracle, ORACLE_converge);
+		assert_string_equal(r->found[0].class_key, rows[i].class_key);
+		assert_int_equal(r->found[0].op, rows[i].op);
+		assert_int_equal(r->stats.delivered, 0);
+		assert_int_equal(r->stats.sites.delivered, 0);
+		assert_string_equal(r->why, "the sweep ended early");
+		free(r);
+	}
+}
+
+/* What is wrong without a fault is said once, without a plan, and the sweep goes on. */
+static void test_golden_bugs(void **state)
+{
+	struct result *r = sweep(GOLDEN_WRONG);
+	const struct finding *f;
+
+	(void)state;
+	f = assert_found(r, GOLDEN_WRONG, ORACLE_expect, "value", "");
+	assert_int_equal(f->nr_faults, 0);
+	assert_int_equal(r->nr_found, 1);
+	assert_int_equal(r->stats.delivered, r->stats.met);
+	assert_int_equal(r->ret, 0);
+	free(r);
+
+	r = sweep(GOLDEN_LEAK);
+	assert_found(r, GOLDEN_LEAK, ORACLE_census, "objects", "");
+	assert_int_equal(r->nr_found, 1);
+	free(r);
+
+	/* Swept up to the operation that breaks. */
+	r = sweep(GOLDEN_BROKEN);
+	assert_found(r, GOLDEN_BROKEN, ORACLE_crash, "bug", "");
+	assert_int_equal(r->nr_found, 1);
+	assert_int_equal(r->stats.ops, 6);
+	assert_int_equal(r->stats.met, 2 + 3 + 2 + 2 + 7 + 5);
+	assert_int_equal(r->stats.delivered, r->stats.met);
+	free(r);
+}
+
+/* A bug in every operation does not make the sweep quadratic: a context is given up in the end. */
+static void test_many_findings(void **state)
+{
+	u8 ops[MAX_OPS];
+	struct result *r;
+
+	(void)state;
+	memset(ops, MAP, sizeof(ops));
+	r = sweep_with(ops, MAX_OPS, COUNTER, 0, 0, 0);
+	assert_found(r, NO_BUG, ORACLE_digest, field_key(), "op=0.slab@mmap_region_vma:1");
+	assert_int_equal(r->ret, 0);
+	assert_int_equal(r->nr_found, 1);
+	assert_true(r->stats.masked > 0);
+	assert_string_equal(r->why, "its context has findings enough");
+	assert_true(r->stats.replay_ops < 40 * MAX_OPS);
+	free(r);
+}
+
+/* Stopped anywhere, the books are in order. */
+static void test_stop(void **state)
+{
+	u32 stopped = 0;
+
+	(void)state;
+	for (u32 after = 1; after < 1000; after++) {
+		struct result *r = sweep_with(program, NR_OPS, NO_BUG, 0, 0, after);
+
+		if (!r->ret) {
+			free(r);
+			break;
+		}
+		assert_int_equal(r->ret, -EINTR);
+		assert_int_equal(r->nr_found, 0);
+		stopped++;
+		free(r);
+	}
+	assert_in_range(stopped, 30, 998);
+}
+
+/* Two sweeps of the same say the same. */
+static void test_repeats(void **state)
+{
+	(void)state;
+	for (enum bug bug = NO_BUG; bug <= TWO_FAULTS; bug++) {
+		struct result *a = sweep(bug), *b = sweep(bug);
+
+		assert_memory_equal(&a->stats, &b->stats, sizeof(a->stats));
+		assert_int_equal(a->nr_found, b->nr_found);
+		for (u32 i = 0; i < a->nr_found; i++) {
+			assert_string_equal(a->found[i].plan, b->found[i].plan);
+			assert_string_equal(a->found[i].what, b->found[i].what);
+		}
+		free(a);
+		free(b);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_correct),	     cmocka_unit_test(test_classes),
+		cmocka_unit_test(test_modes),	     cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_linear),	     cmocka_unit_test(test_leak),
+		cmocka_unit_test(test_outcome_bugs), cmocka_unit_test(test_state_bugs),
+		cmocka_unit_test(test_retry_bugs),   cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_benign),	     cmocka_unit_test(test_masked_in_place),
+		cmocka_unit_test(test_artefact),     cmocka_unit_test(test_not_deterministic),
+		cmocka_unit_test(test_golden_bugs),  cmocka_unit_test(test_many_findings),
+		cmocka_unit_test(test_stop),	     cmocka_unit_test(test_repeats),
+	};
+
+	return cmocka_run_group_tests_name("sweep", tests, NULL, NULL);
+}

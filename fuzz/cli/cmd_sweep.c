@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* faultline sweep: every fault point of every program, failed once. */
+#include "session.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "sweep.h"
+
+static const char help[] =
+	"usage: faultline sweep [OPTION...] FILE...\n"
+	"Fails every request that the programs make, one at a time, at a cost linear in requests "
+	"plus\n"
+	"operations. Each failed operation must give its declared error, leave the state alone, "
+	"and\n"
+	"succeed when it is tried again. Marks of the programs are left out. FILE is a program, a\n"
+	"directory (every *.prog below) or - for stdin.\n"
+	"\n"
+	"  --class LIST        page, slab, ctor, hook, acct, intr or all (default)\n"
+	"  --mode LIST         inplace, replay (default: both, replay for what in place leaves)\n"
+	"  --machine K=V,...   options of the machine, over those of the program\n"
+	"  --allocator NAME    malloc (default) or arena\n"
+	"  --no-isolate        in this process, without a child that may crash: for a debugger\n"
+	"  --json              JSON lines\n"
+	"\n"
+	"Counts: met = delivered + masked; benign (has a declared fallback) is part of delivered;\n"
+	"executed = deliveries in place + ops.\n"
+	"Exit: 0 clean, 1 finding, 2 usage or bad input, 3 environment, 4 not deterministic,\n"
+	"5 the injector's self-test failed.\n";
+
+struct sweep_args {
+	u32 classes, modes;
+};
+
+struct caught {
+	struct worker *w;
+	const struct program *p;
+	u64 nr;
+};
+
+static void on_finding(void *priv, const struct finding *f)
+{
+	struct caught *c = priv;
+
+	c->nr++;
+	worker_finding(c->w, c->p, f);
+}
+
+static void on_masked(void *priv, const struct fi_point *point, const char *why)
+{
+	struct caught *c = priv;
+	char text[256];
+	int n;
+
+	if (c->w->ses->json)
+		return;
+	n = snprintf(text, sizeof(text), "masked   op %" PRIu32 " %s@%s #%" PRIu32 ": %s\n",
+		     point->op, fl_class_names[fl_sites[point->site].class],
+		     fl_sites[point->site].name, point->ordinal, why);
+	if (n > 0 && (size_t)n < sizeof(text))
+		worker_text(c->w, text, (size_t)n);
+}
+
+static void sweep_status(int err, const char *path, struct file_result *res)
+{
+	switch (err) {
+	case 0:
+		return;
+	case -EPROTO:
+		res->code = EXIT_INJECTOR;
+		snprintf(res->message, sizeof(res->message),
+			 "%s: the injector's self-test failed, or its counts do not add up", path);
+		return;
+	case -EBADMSG:
+		res->code = EXIT_NONDET;
+		snprintf(res->message, sizeof(res->message),
+			 "%s: not deterministic: two runs without a fault differ", path);
+		return;
+	default:
+		res->code = EXIT_ENV;
+		snprintf(res->message, sizeof(res->message), "%s: %s", path, strerror(-err));
+	}
+}
+
+static void sweep_job(struct worker *w, struct file_result *res)
+{
+	const struct sweep_args *args = w->ses->job_arg;
+	struct target *t = &w->ses->shared->t;
+	struct target_options topt;
+	struct machine_config cfg;
+	struct program p;
+	struct caught caught = {w, &p, 0};
+	struct subject subject = {&target_subject, t, &w->ses->shared->fi};
+	const struct sweep_options opt = {
+		.classes = args->classes,
+		.modes = args->modes,
+		.masked = on_masked,
+		.priv = &caught,
+	};
+	struct sweep_stats stats;
+	int err;
+
+	if (!worker_load(w, &p, &cfg, res))
+		return;
+	worker_target(w, &cfg, &topt);
+	topt.check = CHECK_TOUCHED;
+	if (target_init(t, &p, &topt, on_finding, &caught)) {
+		sweep_status(-ENOMEM, w->path, res);
+		goto out;
+	}
+	err = sweep_run(&subject, &opt, on_finding, &caught, &stats);
+	target_fini(t);
+	res->ops = res->executed = stats.ops;
+	res->met = stats.met;
+	res->delivered = stats.delivered;
+	res->benign = stats.benign;
+	res->masked = stats.masked;
+	res->executed_ops = stats.executed_ops;
+	res->children = stats.children;
+	res->artefacts = stats.artefacts;
+	res->replay_ops = stats.replay_ops;
+	res->findings = caught.nr;
+	sweep_status(err, w->path, res);
+out:
+	program_free(&p);
+}
+
+static void counts_json(struct json *j, const struct file_result *res)
+{
+	json_u64(j, "ops", res->ops);
+	json_u64(j, "met", res->met);
+	json_u64(j, "delivered", res->delivered);
+	json_u64(j, "benign", res->benign);
+	json_u64(j, "masked", res->masked);
+	json_u64(j, "executed_ops", res->executed_ops);
+	json_u64(j, "findings", res->findings);
+	json_u64(j, "artefacts", res->artefacts);
+	json_u64(j, "children", res->children);
+	json_u64(j, "replay_ops", res->replay_ops);
+}
+
+static void sweep_result(struct session *ses, const char *path, const struct file_result *res)
+{
+	struct json j;
+
+	if (ses->json) {
+		json_begin(&j, stdout, "sweep");
+		json_str(&j, "file", path);
+		counts_json(&j, res);
+		json_str(&j, "verdict", res->code ? "error" : res->findings ? "finding" : "clean");
+		if (res->code)
+			json_str(&j, "message", res->message);
+		json_end(&j);
+		return;
+	}
+	if (res->code && !res->met)
+		return;
+	printf("%-8s %6" PRIu64 " ops %7" PRIu64 " met %7" PRIu64 " delivered %6" PRIu64
+	       " benign %3" PRIu64 " masked %8" PRIu64 " executed  %s\n",
+	       res->code       ? "error"
+	       : res->findings ? "finding"
+			       : "clean",
+	       res->ops, res->met, res->delivered, res->benign, res->masked, res->executed_ops,
+	       path);
+}
+
+static void print_sites(const struct cover *cover)
+{
+	u64 met[FL_NR_SITES] = {0}, failed[FL_NR_SITES] = {0};
+	u32 reached = 0, nr_failed = 0;
+
+	for (u32 i = 0; i < COVER_MAX; i++) {
+		const struct cover_entry *e = &cover->entries[i];
+
+		if (!e->used)
+			continue;
+		met[e->key.site] += e->met;
+		failed[e->key.site] += e->failed;
+	}
+	for (u32 i = SITE_none + 1; i < FL_NR_SITES; i++) {
+		reached += met[i] != 0;
+		nr_failed += failed[i] != 0;
+	}
+	printf("sites: %" PRIu32 " of %d reached, %" PRIu32 " failed\n", reached, FL_NR_SITES - 1,
+	       nr_failed);
+	for (u32 i = SITE_none + 1; i < FL_NR_SITES; i++)
+		if (failed[i])
+			printf("  %-26s %-5s %9" PRIu64 " failed\n", fl_sites[i].name,
+			       fl_class_names[fl_sites[i].class], failed[i]);
+	for (u32 i = SITE_none + 1; i < FL_NR_SITES; i++)
+		if (met[i] && !failed[i])
+			printf("  %-26s %-5s never failed\n", fl_sites[i].name,
+			       fl_class_names[fl_sites[i].class]);
+}
+
+static void sweep_total(const struct session *ses)
+{
+	const struct file_result *t = &ses->total;
+	struct json j;
+
+	if (ses->json) {
+		json_begin(&j, stdout, "total");
+		json_u64(&j, "files", ses->file);
+		counts_json(&j, t);
+		json_u64(&j, "errors", ses->errors);
+		json_key(&j, "seconds");
+		fprintf(stdout, "%.3f", session_seconds(ses));
+		json_end(&j);
+		return;
+	}
+	print_sites(&ses->shared->cover);
+	printf("%zu files, %" PRIu64 " ops: met %" PRIu64 " = delivered %" PRIu64 " (%" PRIu64
+	       " benign) + masked %" PRIu64 "; executed %" PRIu64 " ops in place, %" PRIu64
+	       " in replays\n",
+	       ses->file, t->ops, t->met, t->delivered, t->benign, t->masked, t->executed_ops,
+	       t->replay_ops);
+	if (!t->delivered)
+		puts("nothing was delivered: this sweep has shown nothing");
+	printf("%" PRIu64 " findings (%" PRIu64 " not confirmed), %" PRIu64 " errors, %.1f s\n",
+	       t->findings, t->artefacts, ses->errors, session_seconds(ses));
+}
+
+/* ---- options
+ * --------------------------------------------------------------------------------------- */
+
+static int class_list(const char *list, u32 *classes)
+{
+	for (const char *p = list; *p || p == list;) {
+		size_t len = strcspn(p, ",");
+		enum fl_class class = fl_class_find(p, len);
+
+		if (len == 3 && !memcmp(p, "all", 3))
+			*classes |= (1u << FL_NR_CLASSES) - 1;
+		else if (class < FL_NR_CLASSES)
+			*classes |= 1u << class;
+		else
+			return usage_error("sweep", "--class: no class '%.*s'", (int)len, p);
+		p += len + (p[len] == ',');
+		if (!*p)
+			break;
+	}
+	return 0;
+}
+
+static int mode_list(const char *list, u32 *modes)
+{
+	static const struct {
+		const char *name;
+		u32 bit;
+	} names[] = {{"inplace", SWEEP_INPLACE}, {"replay", SWEEP_REPLAY}};
+
+	for (const char *p = list; *p || p == list;) {
+		size_t len = strcspn(p, ","), i = 0;
+
+		while (i < ARRAY_SIZE(names) &&
+		       (strlen(names[i].name) != len || memcmp(names[i].name, p, len)))
+			i++;
+		if (i == ARRAY_SIZE(names))
+			return usage_error("sweep",
+					   "--mode: no mode '%.*s'; there are inplace, replay",
+					   (int)len, p);
+		*modes |= names[i].bit;
+		p += len + (p[len] == ',');
+		if (!*p)
+			break;
+	}
+	return 0;
+}
+
+static int sweep_option(int c, struct session *ses, struct sweep_args *args)
+{
+	switch (c) {
+	case 'c':
+		return class_list(optarg, &args->classes);
+	case 'o':
+		return mode_list(optarg, &args->modes);
+	case 'm':
+		return session_machine(ses, optarg);
+	case 'a':
+		return session_allocator(ses, optarg);
+	case 'n':
+		ses->isolate = false;
+		return 0;
+	case 'j':
+		ses->json = true;
+		return 0;
+	default:
+		return usage_error("sweep", "wrong option");
+	}
+}
+
+int cmd_sweep(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"class", required_argument, NULL, 'c'},
+		{"mode", required_argument, NULL, 'o'},
+		{"machine", required_argument, NULL, 'm'},
+		{"allocator", required_argument, NULL, 'a'},
+		{"no-isolate", no_argument, NULL, 'n'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	struct sweep_args args = {0};
+	struct file_list files = {0};
+	struct session ses;
+	int c, status;
+
+	status = session_init(&ses, "sweep");
+	if (status)
+		return status;
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (c == 'h') {
+			fputs(help, stdout);
+			return session_exit(&ses, EXIT_CLEAN);
+		}
+		status = sweep_option(c, &ses, &args);
+		if (status)
+			return session_exit(&ses, status);
+	}
+	if (optind == argc)
+		return session_exit(&ses, usage_error("sweep", "FILE is missing"));
+	if (files_expand(&files, argv + optind, argc - optind)) {
+		say("out of memory");
+		return session_exit(&ses, EXIT_ENV);
+	}
+	ses.job = sweep_job;
+	ses.job_arg = &args;
+	ses.result = sweep_result;
+	status = session_run(&ses, &files);
+	sweep_total(&ses);
+	files_free(&files);
+	return session_exit(&ses, status);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Work on many programs, each in a supervised child: what kills the child becomes a finding, and the
+ * next program has its turn. The child sends findings and its result as records through a pipe; where
+ * it is and what it has met lies in memory that both see, so that it outlives the child.
+ */
+#ifndef FAULTLINE_SESSION_H
+#define FAULTLINE_SESSION_H
+
+#include "cli.h"
+#include "target.h"
+
+struct shared {
+	volatile u32 op;     /* running, UINT32_MAX: after the last */
+	volatile u32 nr_ops; /* of the program, 0: not loaded yet */
+	struct fi fi;
+	struct target t;
+	struct cover cover; /* of all programs so far */
+};
+
+/* A finding and the lines of the program around its operation. */
+struct finding_record {
+	struct finding f;
+	char text[160];     /* the operation */
+	char context[1024]; /* lines ready to be shown */
+};
+
+struct file_result {
+	int code;          /* EXIT_CLEAN, or why there is no result: message is set */
+	char message[640];
+	u64 ops, executed;
+	u64 met, delivered, benign, masked, executed_ops, children, artefacts, replay_ops;
+	u64 findings;
+	u64 trace_hash;
+	bool has_hash;
+};
+
+struct session;
+
+/* Runs in the child. */
+struct worker {
+	struct session *ses;
+	const char *path;
+	int fd; /* of the pipe, -1: no child, records are handled at once */
+};
+void worker_finding(struct worker *w, const struct program *p, const struct finding *f);
+/* A line for standard output, with its newline. */
+void worker_text(struct worker *w, const char *text, size_t len);
+/* Loads the program and makes its machine. False: res says why not. */
+bool worker_load(struct worker *w, struct program *p, struct machine_config *cfg,
+		 struct file_result *res);
+/* Options of a target as the session has them. */
+void worker_target(struct worker *w, const struct machine_config *cfg, struct target_options *opt);
+
+typedef void (*job_fn)(struct worker *w, struct file_result *res);
+typedef void (*result_fn)(struct session *ses, const char *path, const struct file_result *res);
+
+struct bucket_name {
+	char s[13];
+};
+
+struct session {
+	const char *command;
+	bool json, isolate;
+	const char *machine;    /* k=v,... of the command line, or NULL */
+	const struct fl_allocator_ops *alloc;
+	enum check_level check;
+	const struct fi_plan *plan; /* of the command line, or NULL */
+	const char *plan_text;
+	job_fn job;
+	const void *job_arg;
+	result_fn result;
+
+	struct shared *shared;
+	int status;
+	u64 started; /* ns */
+	size_t nr_files, file;
+	struct file_result total;
+	u64 errors, nr_reported;
+	struct bucket_name *buckets; /* of findings shown */
+	size_t nr_buckets, max_buckets;
+	bool progress; /* a status line is on the terminal */
+};
+
+/* Fills in the defaults. 0 or EXIT_ENV. */
+int session_init(struct session *ses, const char *command);
+/* Works through the list; returns the status. The total is the caller's to print. */
+int session_run(struct session *ses, const struct file_list *files);
+void session_end(struct session *ses);
+double session_seconds(const struct session *ses);
+/* True once Ctrl-C was pressed. */
+bool session_interrupted(void);
+/* The status, with standard output pushed out. After Ctrl-C it does not return. */
+int session_exit(struct session *ses, int status);
+
+/* Options that run, sweep and sites share. 0, or EXIT_USAGE after a line. */
+int session_machine(struct session *ses, const char *text);
+int session_allocator(struct session *ses, const char *name);
+
+/* ---- report.c: findings as text and JSON ------------------------------------------------------------- */
+
+void report_finding(struct session *ses, const char *path, const struct finding_record *rec);
+
+#endif

@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What each call does to the address space, and which operation it becomes.
+ *
+ * A mapping is asked for at the address where the recording had it, as a hint: if the program's
+ * address space were not what the recorded one was, the mapping would land elsewhere, and its
+ * expectation would say so.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "strace_priv.h"
+
+struct call {
+	const char *name;
+	int (*fn)(struct importer *im, struct itask *t, struct strace_event *e);
+};
+
+static bool arg_number(const struct strace_event *e, unsigned int n, u64 *out)
+{
+	struct strace_text text;
+
+	return strace_arg(e->l.args, n, &text) && strace_number(text, out);
+}
+
+static int bad_args(struct importer *im, const struct strace_event *e)
+{
+	im->err->line = e->line;
+	snprintf(im->err->what, sizeof(im->err->what), "arguments of %.*s cannot be read",
+		 (int)min_u64(e->l.name.len, 32), e->l.name.p);
+	return -EINVAL;
+}
+
+/* False: it has bits that the engine does not know. */
+static bool parse_prot(struct strace_text text, u32 *out)
+{
+	struct strace_text w;
+
+	for (*out = 0; strace_next_flag(&text, &w);) {
+		if (strace_is(w, "PROT_READ"))
+			*out |= PROT_READ;
+		else if (strace_is(w, "PROT_WRITE"))
+			*out |= PROT_WRITE;
+		else if (strace_is(w, "PROT_EXEC"))
+			*out |= PROT_EXEC;
+		else if (!strace_is(w, "PROT_NONE") && !strace_is(w, "0"))
+			return false;
+	}
+	return true;
+}
+
+enum map_flag {
+	MF_KEEP,
+	MF_DROP,
+	MF_NOTE,
+	MF_NO
+};
+
+/* Flags of mmap: kept, without effect here, without effect but worth a note, not had yet. */
+static const struct {
+	const char *word;
+	enum map_flag what;
+	u32 bits;
+} map_flags[] = {
+	{"MAP_PRIVATE", MF_KEEP, MAP_PRIVATE},
+	{"MAP_SHARED", MF_KEEP, MAP_SHARED},
+	{"MAP_ANONYMOUS", MF_KEEP, MAP_ANONYMOUS},
+	{"MAP_FIXED", MF_KEEP, MAP_FIXED},
+	{"MAP_NORESERVE", MF_KEEP, MAP_NORESERVE},
+	{"MAP_STACK", MF_KEEP, MAP_STACK},
+	{"MAP_FIXED_NOREPLACE", MF_DROP, 0}, /* it succeeded: the place was free */
+	{"MAP_32BIT", MF_DROP, 0},	     /* chooses the address, which is recorded */
+	{"MAP_DENYWRITE", MF_DROP, 0},	     /* the kernel ignores these three */
+	{"MAP_EXECUTABLE", MF_DROP, 0},
+	{"MAP_FILE", MF_DROP, 0},
+	{"MAP_POPULATE", MF_NOTE, 0},
+	{"MAP_NONBLOCK", MF_NOTE, 0},
+	{"MAP_LOCKED", MF_NOTE, 0},
+};
+
+static bool parse_map(struct strace_text text, u32 *out, struct counts *ignored, int *ret)
+{
+	struct strace_text w;
+
+	for (*out = 0; strace_next_flag(&text, &w);) {
+		u32 i;
+
+		for (i = 0; i < ARRAY_SIZE(map_flags); i++)
+			if (strace_is(w, map_flags[i].word))
+				break;
+		if (i == ARRAY_SIZE(map_flags))
+			return false;
+		*out |= map_flags[i].bits;
+		if (map_flags[i].what == MF_NOTE && ignored && !*ret)
+			*ret = st_count(ignored, w, "");
+	}
+	return true;
+}
+
+/*
+ * What another thread's munmap frees is free before that munmap has returned. Lets the calls under
+ * way take effect that free part of [start, end).
+ */
+static int settle_overlap(struct importer *im, struct itask *t, u64 start, u64 end)
+{
+	u32 i;
+
+	for (i = 0; i < im->nr_pending; i++) {
+		struct strace_event *e = &im->log.events[im->pending[i]];
+		struct itask *by = st_task(im, e->l.pid);
+		u64 addr, len;
+		int ret;
+
+		if (e->applied || e->l.result != STRACE_VALUE || !by || by->space != t->space ||
+		    !(strace_is(e->l.name, "munmap") || strace_is(e->l.name, "mremap")) ||
+		    !arg_number(e, 0, &addr) || !arg_number(e, 1, &len) || addr >= end ||
+		    start >= addr + PAGE_ALIGN(len))
+			continue;
+		ret = st_apply(im, e, by);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/*
+ * The recorded kernel found [start, end) free. True in *stale when the program would not: something
+ * that the log does not show has unmapped it.
+ */
+static int claim_free(struct importer *im, struct itask *t, u64 start, u64 end, bool *stale)
+{
+	struct image *img = &im->images[t->image];
+	int ret = settle_overlap(im, t, start, end);
+
+	*stale = false;
+	while (!ret && start < end) {
+		struct space_range r = space_at(t->space, start, end);
+
+		if (r.kind == SPACE_MAPPED) {
+			*stale = true;
+		} else if (r.kind == SPACE_UNKNOWN) {
+			struct space_range was = space_at(img->seen, r.start, r.end);
+
+			r.end = was.end;
+			if (was.kind == SPACE_MAPPED)
+				*stale = true;
+			else
+				ret = space_set(img->seen, r.start, r.end, SPACE_FREE, 0);
+		}
+		start = r.end;
+	}
+	return ret;
+}
+
+/* Something the program does not have takes [start, end) away from what it has there. */
+static int unmap_for(struct importer *im, struct itask *t, u64 start, u64 end, enum space_kind kind)
+{
+	int ret = 0;
+
+	if (start >= end)
+		return 0;
+	if (space_has(t->space, start, end, SPACE_MAPPED))
+		ret = st_emit_range(im, t, OP_munmap, start, end - start, 0);
+	return ret ? ret : space_set(t->space, start, end, kind, 0);
+}
+
+/* A call that failed: kept when the engine must refuse it for the same reason. */
+static int failed_call(struct importer *im, struct itask *t, const struct strace_event *e,
+		       enum op_code code, u64 addr, u64 len, u32 prot, u32 flags, bool known)
+{
+	u64 end = addr + PAGE_ALIGN(len);
+	struct op *op;
+	int err = 0, ret;
+
+	switch (code) {
+	case OP_mmap:
+		if (!len || !(flags & (MAP_PRIVATE | MAP_SHARED)))
+			err = EINVAL;
+		break;
+	case OP_munmap:
+		if (offset_in_page(addr) || !len || addr > TASK_SIZE_47)
+			err = EINVAL;
+		break;
+	default:
+		if (offset_in_page(addr))
+			err = EINVAL;
+		else if (end > addr && space_at(t->space, addr, end).kind == SPACE_FREE)
+			err = ENOMEM;
+		break;
+	}
+	if (!known || e->l.result != STRACE_ERROR || !err ||
+	    !strace_is(e->l.errname, errno_name(err)))
+		return st_skipped(im, t, e);
+	ret = st_emit(im, t, code, &op);
+	if (ret)
+		return ret;
+	op->args[0] = st_number(addr);
+	op->args[1] = st_number(len);
+	if (code != OP_munmap)
+		op->args[2] = st_number(prot);
+	if (code == OP_mmap)
+		op->args[3] = st_number(flags | MAP_ANONYMOUS);
+	op->expect.kind = EXPECT_ERRNO;
+	op->expect.val = st_number((u64)err);
+	im->report->programmed++;
+	return 0;
+}
+
+static bool in_range(u64 start, u64 len)
+{
+	return !offset_in_page(start) && start < TASK_SIZE_47 && len <= TASK_SIZE_47 - start;
+}
+
+static int call_mmap(struct importer *im, struct itask *t, struct strace_event *e)
+{
+	struct strace_text text_prot, text_flags, fd, path;
+	u64 hint, len, offset, addr = e->l.value, end;
+	const char *why = NULL;
+	u32 prot, flags, file = NONE;
+	bool known, stale;
+	struct op *op;
+	int ret = 0;
+
+	if (!arg_number(e, 0, &hint) || !arg_number(e, 1, &len) ||
+	    !strace_arg(e->l.args, 2, &text_prot) || !strace_arg(e->l.args, 3, &text_flags) ||
+	    !strace_arg(e->l.args, 4, &fd) || !arg_number(e, 5, &offset))
+		return bad_args(im, e);
+	known = parse_prot(text_prot, &prot);
+	if (e->l.result != STRACE_VALUE) {
+		known &= parse_map(text_flags, &flags, NULL, &ret);
+		return failed_call(im, t, e, OP_mmap, hint, len, prot, flags, known);
+	}
+	if (!known)
+		why = "protection";
+	if (!parse_map(text_flags, &flags, &im->ignored, &ret))
+		why = "flag";
+	else if ((flags & MAP_SHARED) && (flags & MAP_ANONYMOUS))
+		why = "shared anonymous";
+	else if ((flags & MAP_SHARED) && (prot & PROT_WRITE))
+		why = "shared writable file";
+	if (ret)
+		return ret;
+	len = PAGE_ALIGN(len);
+	if (!in_range(addr, len) || !len || offset_in_page(offset))
+		return st_unsupported(im, t, e, "address");
+	end = addr + len;
+
+	ret = claim_free(im, t, addr, flags & MAP_FIXED ? addr : end, &stale);
+	if (ret)
+		return ret;
+	if (why) {
+		ret = st_unsupported(im, t, e, why);
+		return ret ? ret : unmap_for(im, t, addr, end, SPACE_GHOST);
+	}
+	if (stale) {
+		st_remark(im, t, e, "takes the place of what no recorded call unmapped");
+		flags |= MAP_FIXED;
+	}
+	if (!(flags & MAP_ANONYMOUS)) {
+		if (!strace_fd_path(fd, &path))
+			path = fd;
+		ret = st_file(im, t, path, (offset + len) >> PAGE_SHIFT, &file);
+		if (ret)
+			return ret;
+	}
+	if ((flags & MAP_PRIVATE) && (prot & PROT_WRITE) && !(flags & MAP_NORESERVE))
+		im->largest = max_u64(im->largest, len >> PAGE_SHIFT);
+	ret = st_emit(im, t, OP_mmap, &op);
+	if (ret)
+		return ret;
+	op->args[0] = st_number(addr);
+	op->args[1] = st_number(len);
+	op->args[2] = st_number(prot);
+	op->args[3] = st_number(flags);
+	op->args[4] = st_file_arg(file);
+	op->args[5] = st_number(flags & MAP_ANONYMOUS ? 0 : offset);
+	st_expect_value(op, addr);
+	im->report->programmed++;
+	return space_set(t->space, addr, end, SPACE_MAPPED, flags & MAP_SHARED ? ATTR_SHARED : 0);
+}
+
+static int call_munmap(struct importer *im, struct itask *t, struct strace_event *e)
+{
+	u64 addr, len, end;
+	enum need met;
+	int ret;
+
+	if (!arg_number(e, 0, &addr) || !arg_number(e, 1, &len))
+		return bad_args(im, e);
+	if (e->l.result != STRACE_VALUE)
+		return failed_call(im, t, e, OP_munmap, addr, len, 0, 0, true);
+	end = addr + PAGE_ALIGN(len);
+	if (!in_range(addr, end - addr))
+		return st_unsupported(im, t, e, "address");
+	ret = st_need(im, t, addr, end, 0, &met);
+	if (ret)
+		return ret;
+	if (met != NEED_MET && !space_has(t->space, addr, end, SPACE_MAPPED)) {
+		bool ghost = space_has(t->space, addr, end, SPACE_GHOST);
+
+		ret = space_set(t->space, addr, end, SPACE_FREE, 0);
+		if (ret)
+			return ret;
+		if (ghost)
+			return st_dependent(im, t, e);
+	}
+	ret = st_emit_range(im, t, OP_munmap, addr, len, 0);
+	im->report->programmed += !ret;
+	return ret ? ret : space_set(t->space, addr, end, SPACE_FREE, 0);
+}
+
+static int call_mprotect(struct importer *im, struct itask *t, struct strace_event *e)
+{
+	struct strace_text text;
+	u64 addr, len, end, at;
+	enum need met;
+	bool known;
+	u32 prot;
+	int ret;
+
+	if (!arg_number(e, 0, &addr) || !arg_number(e, 1, &len) || !strace_arg(e->l.args, 2, &text))
+		return bad_args(im, e);
+	known = parse_prot(text, &prot);
+	if (e->l.result != STRACE_VALUE)
+		return failed_call(im, t, e, OP_mprotect, addr, len, prot, 0, known);
+	end = addr + PAGE_ALIGN(len);
+	if (!known || !in_range(addr, end - addr))
+		return st_unsupported(im, t, e, known ? "address" : "protection");
+	ret = st_need(im, t, addr, end, prot, &met);
+	if (ret)
+		return ret;
+	if (met != NEED_MET)
+		return st_dependent(im, t, e);
+	for (at = addr; (prot & PROT_WRITE) && at < end;) {
+		struct space_range r = space_at(t->space, at, end);
+
+		if (r.attr & ATTR_SHARED)
+			return st_unsupported(im, t, e, "shared writable file");
+		at = r.end;
+	}
+	if (prot & PROT_WRITE)
+		im->largest = max_u64(im->largest, (end - addr) >> PAGE_SHIFT);
+	ret = st_emit_range(im, t, OP_mprotect, addr, len, prot);
+	im->report->programmed += !ret;
+	return ret;
+}
+
+static int call_brk(struct importer *im, struct itask *t, struct strace_event *e)
+{
+	struct image *img = &im->images[t->image];
+	u64 want, old = t->space->brk, now = e->l.value;
+	struct op *op;
+	int ret;
+
+	if (!arg_number(e, 0, &want))
+		return bad_args(im, e);
+	if (e->l.result != STRACE_VALUE)
+		return st_skipped(im, t, e);
+	if (now >= TASK_SIZE_47)
+		return st_unsupported(im, t, e, "address");
+	if (!old) {
+		/* Before the first brk of an image, the heap is empty. */
+		if (!img->brk)
+			img->brk = now;
+		old = img->brk;
+	}
+	t->space->brk = now;
+	/* refused: for a limit, which this machine may not have */
+	if (want && want != now)
+		return st_skipped(im, t, e);
+	if (PAGE_ALIGN(now) > PAGE_ALIGN(old)) {
+		im->largest = max_u64(im->largest, (now - old) >> PAGE_SHIFT);
+		ret = space_set(t->space, PAGE_ALIGN(old), PAGE_ALIGN(now), SPACE_MAPPED, 0);
+	} else {
+		ret = space_set(t->space, PAGE_ALIGN(now), PAGE_ALIGN(old), SPACE_FREE, 0);
+	}
+	if (!ret)
+		ret = st_emit(im, t, OP_brk, &op);
+	if (ret)
+		return ret;
+	op->args[0] = st_number(want);
+	st_expect_value(op, now);
+	im->report->programmed++;
+	return 0;
+}
+
+/* madvise and the mlock family: they need their range, and the program does not have them yet. */
+static int call_needs(struct importer *im, struct itask *t, struct strace_event *e)
+{
+	struct strace_text advice = {"", 0}, word;
+	u64 addr, len;
+	enum need met;
+	char what[32];
+	int ret = 0;
+
+	if (e->l.result == STRACE_VALUE && arg_number(e, 0, &addr) && arg_number(e, 1, &len)) {
+		len = PAGE_ALIGN(len + offset_in_page(addr));
+		addr &= PAGE_MASK;
+		if (in_range(addr, len))
+			ret = st_need(im, t, addr, addr + len, 0, &met);
+	}
+	if (ret)
+		return ret;
+	if (e->l.result != STRACE_VALUE)
+		return st_skipped(im, t, e);
+	if (strace_is(e->l.name, "madvise"))
+		strace_arg(e->l.args, 2, &advice);
+	strace_next_flag(&advice, &word);
+	snprintf(what, sizeof(what), "%.*s", (int)min_u64(word.len, 20), word.p);
+	return st_unsupported(im, t, e, what);
+}
+
+static int call_lock_all(struct importer *im, struct itask *t, struct strace_event *e)
+{
+	return e->l.result == STRACE_VALUE ? st_unsupported(im, t, e, "") : st_skipped(im, t, e);
+}
+
+/*
+ * The program has no mremap. What it gives up is unmapped, as it does itself; what it gains is a
+ * ghost.
+ */
+static int call_mremap(struct importer *im, struct itask *t, struct strace_event *e)
+{
+	struct strace_text flags = {"", 0}, w;
+	u64 addr, old_len, new_len, now = e->l.value;
+	bool fixed = false, keep = false, stale;
+	enum need met;
+	int ret;
+
+	if (!arg_number(e, 0, &addr) || !arg_number(e, 1, &old_len) || !arg_number(e, 2, &new_len))
+		return bad_args(im, e);
+	if (e->l.result != STRACE_VALUE)
+		return st_skipped(im, t, e);
+	strace_arg(e->l.args, 3, &flags);
+	while (strace_next_flag(&flags, &w)) {
+		fixed |= strace_is(w, "MREMAP_FIXED");
+		keep |= strace_is(w, "MREMAP_DONTUNMAP");
+	}
+	old_len = PAGE_ALIGN(old_len);
+	new_len = PAGE_ALIGN(new_len);
+	ret = st_unsupported(im, t, e, "");
+	if (ret || !in_range(addr, old_len) || !in_range(now, new_len))
+		return ret;
+	ret = st_need(im, t, addr, addr + old_len, 0, &met);
+	if (ret)
+		return ret;
+	if (now == addr) {
+		if (new_len < old_len)
+			return unmap_for(im, t, addr + new_len, addr + old_len, SPACE_FREE);
+		addr += old_len;
+		ret = claim_free(im, t, addr, now + new_len, &stale);
+		return ret ? ret : unmap_for(im, t, addr, now + new_len, SPACE_GHOST);
+	}
+	if (!fixed)
+		ret = claim_free(im, t, now, now + new_len, &stale);
+	if (!ret)
+		ret = unmap_for(im, t, now, now + new_len, SPACE_GHOST);
+	if (!ret && !keep)
+		ret = unmap_for(im, t, addr, addr + old_len, SPACE_FREE);
+	return ret;
+}
+
+static int call_fork(struct importer *im, struct itask *t, struct strace_event *e)
+{
+	struct strace_text text, w;
+	bool vm, vfork, thread = false;
+	u32 parent = (u32)(t - im->tasks);
+	struct itask *child, *old;
+	struct op *op;
+	int ret;
+
+	vm = vfork = strace_is(e->l.name, "vfork");
+	if (e->l.result != STRACE_VALUE)
+		return st_skipped(im, t, e);
+	if (strace_field(e->l.args, "flags", &text)) {
+		while (strace_next_flag(&text, &w)) {
+			vm |= strace_is(w, "CLONE_VM");
+			vfork |= strace_is(w, "CLONE_VFORK");
+			thread |= strace_is(w, "CLONE_THREAD");
+		}
+	} else if (strace_is(e->l.name, "clone") || strace_is(e->l.name, "clone3")) {
+		return bad_args(im, e);
+	}
+	/* A pid is given again only once its owner has gone, whether the log shows its end or not.
+	 */
+	old = st_task(im, (s64)e->l.value);
+	if (old && old->alive) {
+		ret = st_end_task(im, old);
+		if (ret)
+			return ret;
+	}
+	ret = st_emit(im, t,
+		      vm && vfork && !thread  ? OP_vfork
+		      : vm || vfork || thread ? OP_clone
+					      : OP_fork,
+		      &op);
+	if (ret)
+		return ret;
+	op->args[0] = st_number(op->code != OP_clone
+					? 0
+					: (vm ? CLONE_VM : 0) | (vfork ? CLONE_VFORK : 0) |
+						  (thread ? CLONE_THREAD | CLONE_SIGHAND : 0));
+	st_expect_value(op, op->def); /* a fork returns the number of its child */
+	im->report->programmed++;
+	im->report->threads += thread;
+
+	ret = st_add_task(im, (s64)e->l.value, &child);
+	if (ret)
+		return ret;
+	t = &im->tasks[parent];
+	child->image = t->image;
+	if (thread) {
+		child->group = t->group;
+		im->tasks[t->group].members++;
+	}
+	child->space = vm ? space_get(t->space) : space_copy(t->space);
+	if (!child->space)
+		return -ENOMEM;
+	if (vfork) {
+		t->waits = (u32)(child - im->tasks);
+		child->waiter = parent;
+	}
+	return 0;
+}
+
+static int call_execve(struct importer *im, struct itask *t, struct strace_event *e)
+{
+	unsigned int at = strace_is(e->l.name, "execveat");
+	struct strace_text path;
+	u32 i, file = NONE;
+	int ret;
+
+	if (e->l.result != STRACE_VALUE)
+		return st_skipped(im, t, e);
+	for (i = t->group; im->tasks[t->group].members > 1 && i < im->nr_tasks; i++) {
+		if (im->tasks[i].group != t->group || &im->tasks[i] == t)
+			continue;
+		ret = st_end_task(im, &im->tasks[i]);
+		if (ret)
+			return ret;
+	}
+	if (strace_arg(e->l.args, at, &path) && path.len > 2 && path.p[0] == '"') {
+		path.p++;
+		path.len -= 2;
+		ret = st_file(im, t, path, 1, &file);
+		if (ret)
+			return ret;
+	}
+	space_put(t->space);
+	t->space = NULL;
+	ret = st_begin_image(im, t, file);
+	if (ret)
+		return ret;
+	st_release_waiter(im, t);
+	im->report->programmed++;
+	return 0;
+}
+
+static const struct call calls[] = {
+	{"mmap", call_mmap},	     {"mmap2", call_mmap},	  {"munmap", call_munmap},
+	{"mprotect", call_mprotect}, {"brk", call_brk},		  {"mremap", call_mremap},
+	{"madvise", call_needs},     {"mlock", call_needs},	  {"mlock2", call_needs},
+	{"munlock", call_needs},     {"mlockall", call_lock_all}, {"munlockall", call_lock_all},
+	{"fork", call_fork},	     {"vfork", call_fork},	  {"clone", call_fork},
+	{"clone3", call_fork},	     {"execve", call_execve},	  {"execveat", call_execve},
+};
+
+int st_apply(struct importer *im, struct strace_event *e, struct itask *t)
+{
+	u32 i;
+
+	if (e->applied)
+		return 0;
+	e->applied = true;
+	im->report->calls++;
+	for (i = 0; i < ARRAY_SIZE(calls); i++)
+		if (strace_is(e->l.name, calls[i].name))
+			break;
+	if (i == ARRAY_SIZE(calls)) {
+		im->report->other++;
+		return st_count(&im->other, e->l.name, "");
+	}
+	if (!t->alive || e->l.result == STRACE_NO_RESULT)
+		return st_skipped(im, t, e);
+	if (t->image == NONE && calls[i].fn != call_execve)
+		return st_skipped(im, t, e);
+	return calls[i].fn(im, t, e);
+}

@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Random programs that mostly make sense. What is alive and mapped is followed loosely, by what
+ * should happen if nothing fails; nothing depends on it but how often an operation does real work.
+ */
+#include <string.h>
+
+#include <faultline/mm_types.h>
+#include <faultline/syscalls.h>
+
+#include "program_priv.h"
+
+#define MAX_LIVE     24u /* tasks that the generator keeps alive */
+#define MAX_MAPS     64u /* mappings that it remembers */
+#define MAX_FILES    16u
+#define WINDOW_PAGES 64u
+
+struct live_task {
+	u32 ref;
+	u32 image;    /* tasks with the same number have, or inherited, the same mappings */
+	u32 waits_on; /* its vfork child, or NO_REF */
+	bool kernel;
+};
+
+struct live_map {
+	u32 ref, image;
+	u32 pages;
+};
+
+struct gen {
+	struct program *p;
+	u64 rng;
+	struct live_task tasks[MAX_LIVE];
+	struct live_map maps[MAX_MAPS];
+	u32 files[MAX_FILES];
+	u32 nr_tasks, nr_maps, nr_files, nr_images;
+	u32 weight_sum;
+	u32 tag; /* last one written: all differ, so that contents can be told apart */
+};
+
+/* splitmix64: a counter with golden-ratio steps, scrambled by xor-shifts and two multiplications.
+ */
+static u64 next_random(struct gen *g)
+{
+	u64 z = g->rng += 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+/* 0 .. n-1. The bias of the remainder does not matter here. */
+static u32 below(struct gen *g, u32 n)
+{
+	return (u32)(next_random(g) % n);
+}
+
+static bool chance(struct gen *g, u32 percent)
+{
+	return below(g, 100) < percent;
+}
+
+static u64 pages(u64 n)
+{
+	return n << PAGE_SHIFT;
+}
+
+static struct arg addr(enum addr_base base, u32 ref, u64 val)
+{
+	return (struct arg){.base = (u8)base, .ref = ref, .val = val};
+}
+
+/* ---- operands
+ * -------------------------------------------------------------------------------------- */
+
+static struct live_task *pick_task(struct gen *g)
+{
+	struct live_task *t = NULL;
+
+	/* Waiting tasks and kernel threads act too, but seldom. */
+	for (u32 i = 0; i < 8; i++) {
+		t = &g->tasks[below(g, g->nr_tasks)];
+		if ((t->waits_on == NO_REF && !t->kernel) || chance(g, 5))
+			break;
+	}
+	return t;
+}
+
+/* Starts anywhere and takes the first that the task should have. */
+static const struct live_map *pick_map(struct gen *g, const struct live_task *t)
+{
+	u32 start = g->nr_maps ? below(g, g->nr_maps) : 0;
+
+	for (u32 i = 0; i < g->nr_maps; i++) {
+		const struct live_map *m = &g->maps[(start + i) % g->nr_maps];
+
+		if (m->image == t->image || chance(g, 2))
+			return m;
+	}
+	return NULL;
+}
+
+static bool has_map(const struct gen *g, const struct live_task *t)
+{
+	for (u32 i = 0; i < g->nr_maps; i++)
+		if (g->maps[i].image == t->image)
+			return true;
+	return false;
+}
+
+static u32 pick_file(struct gen *g)
+{
+	return g->nr_files ? g->files[below(g, g->nr_files)] : NO_REF;
+}
+
+static u32 some_pages(struct gen *g)
+{
+	if (chance(g, 3))
+		return 512 + below(g, 1024); /* more than one PTE table */
+	return 1 + below(g, chance(g, 70) ? 4 : 16);
+}
+
+static u64 some_len(struct gen *g)
+{
+	if (chance(g, 2))
+		return below(g, 3) ? below(g, 10000) : 0;
+	return pages(some_pages(g));
+}
+
+static u32 some_prot(struct gen *g)
+{
+	static const u8 prots[] = {
+		PROT_READ | PROT_WRITE,
+		PROT_READ | PROT_WRITE,
+		PROT_READ | PROT_WRITE,
+		PROT_READ,
+		PROT_READ,
+		PROT_READ | PROT_EXEC,
+		PROT_NONE,
+		PROT_WRITE,
+		PROT_READ | PROT_WRITE | PROT_EXEC,
+	};
+
+	return prots[below(g, ARRAY_SIZE(prots))];
+}
+
+static struct arg window_addr(struct gen *g)
+{
+	/* Now and then near the end of what a PTE table spans, or far away. */
+	if (chance(g, 5))
+		return addr(BASE_WINDOW, 0, pages(508 + below(g, 8)));
+	if (chance(g, 2))
+		return addr(BASE_WINDOW, 0, (u64)1 << (21 + below(g, 12)));
+	return addr(BASE_WINDOW, 0, pages(below(g, WINDOW_PAGES)));
+}
+
+/* A page of something that should be mapped; *left: how many pages of it follow. */
+static struct arg mapped_addr(struct gen *g, const struct live_task *t, u32 *left)
+{
+	const struct live_map *m = chance(g, 90) ? pick_map(g, t) : NULL;
+	u32 page;
+
+	if (m) {
+		page = below(g, m->pages);
+		*left = m->pages - page;
+		return addr(BASE_REF, m->ref, pages(page));
+	}
+	*left = 1 + below(g, 4);
+	switch (below(g, 5)) {
+	case 0:
+		return addr(BASE_BRK, 0, pages(below(g, 4)));
+	case 1:
+		return addr(BASE_STACK, 0, -pages(1 + below(g, 2)));
+	default:
+		return window_addr(g);
+	}
+}
+
+/* An address range to unmap or protect. */
+static void range_args(struct gen *g, const struct live_task *t, struct op *op)
+{
+	u32 left;
+
+	op->args[0] = mapped_addr(g, t, &left);
+	op->args[1].val = chance(g, 80) ? pages(1 + below(g, left)) : some_len(g);
+	if (chance(g, 2))
+		op->args[0].val += 1 + below(g, 4095);
+}
+
+/* Mostly what a thread or a vfork asks for. */
+static u32 some_clone_flags(struct gen *g)
+{
+	static const u32 flags[] = {
+		CLONE_VM,
+		CLONE_VM,
+		CLONE_VM | CLONE_THREAD | CLONE_SIGHAND,
+		CLONE_VM | CLONE_VFORK,
+		CLONE_VFORK,
+		CLONE_THREAD | CLONE_SIGHAND,
+		0,
+	};
+
+	return flags[below(g, ARRAY_SIZE(flags))];
+}
+
+/* ---- operations
+ * --------------------------------------------------------------------------------------- */
+
+static void remember_map(struct gen *g, u32 ref, const struct live_task *t, u64 len)
+{
+	struct live_map m = {ref, t->image, (u32)(PAGE_ALIGN(len) >> PAGE_SHIFT)};
+
+	if (!m.pages)
+		return;
+	if (g->nr_maps < MAX_MAPS)
+		g->maps[g->nr_maps++] = m;
+	else
+		g->maps[below(g, MAX_MAPS)] = m;
+}
+
+static void forget_map(struct gen *g, u32 ref)
+{
+	for (u32 i = 0; i < g->nr_maps; i++)
+		if (g->maps[i].ref == ref)
+			g->maps[i--] = g->maps[--g->nr_maps];
+}
+
+static void gen_mmap(struct gen *g, const struct live_task *t, struct op *op)
+{
+	u32 flags = MAP_PRIVATE | MAP_ANONYMOUS, prot = some_prot(g);
+	u32 file = chance(g, 30) ? pick_file(g) : NO_REF;
+
+	if (file != NO_REF) {
+		flags = MAP_PRIVATE;
+		if (chance(g, 40)) {
+			flags = MAP_SHARED;
+			prot &= ~PROT_WRITE;
+		}
+		op->args[4].ref = file;
+		op->args[5].val = chance(g, 60) ? 0 : pages(below(g, 6));
+	} else if (chance(g, 2)) {
+		flags = below(g, 2) ? MAP_PRIVATE | MAP_SHARED | MAP_ANONYMOUS : MAP_ANONYMOUS;
+	}
+	if (chance(g, 60)) {
+		op->args[0] = window_addr(g);
+		flags |= chance(g, 80) ? MAP_FIXED : 0;
+	} else if (chance(g, 5)) {
+		op->args[0].val = below(g, 2) ? pages(below(g, 1 << 20)) : next_random(g);
+	}
+	flags |= chance(g, 4) ? MAP_NORESERVE : 0;
+	flags |= chance(g, 3) ? MAP_STACK : 0;
+	op->args[1].val = some_len(g);
+	op->args[2].val = prot;
+	op->args[3].val = flags;
+	remember_map(g, op->def, t, op->args[1].val);
+}
+
+static void gen_child(struct gen *g, struct live_task *t, const struct op *op)
+{
+	struct live_task *child;
+	bool vfork = op->code == OP_vfork;
+
+	if (op->code == OP_clone)
+		vfork = op->args[0].val & CLONE_VFORK;
+	child = &g->tasks[g->nr_tasks++];
+	*child = (struct live_task){op->def, t->image, NO_REF, op->code == OP_kthread || t->kernel};
+	if (vfork)
+		t->waits_on = child->ref;
+}
+
+/* The child no longer uses its parent's mm: a vfork parent goes on. */
+static void release_parent(struct gen *g, u32 child)
+{
+	for (u32 i = 0; i < g->nr_tasks; i++)
+		if (g->tasks[i].waits_on == child)
+			g->tasks[i].waits_on = NO_REF;
+}
+
+static int gen_exec(struct gen *g, struct live_task *t, struct op *op)
+{
+	u32 nr = below(g, 5), at = below(g, 8);
+	bool absolute = chance(g, 20);
+
+	for (u32 i = 0; i < nr; i++) {
+		struct prog_seg *seg = program_add_seg(g->p, op);
+		u32 n = 1 + below(g, 6);
+
+		if (!seg)
+			return -ENOMEM;
+		seg->start = absolute ? addr(BASE_ABS, 0, pages(0x400 + at))
+				      : addr(BASE_WINDOW, 0, pages(at));
+		seg->len = pages(n);
+		seg->prot = some_prot(g);
+		if (chance(g, 50)) {
+			seg->file = pick_file(g);
+			seg->offset = seg->file != NO_REF ? pages(below(g, 4)) : 0;
+		}
+		/* Seldom over the one before. */
+		at += chance(g, 4) ? 0 : n + below(g, 3);
+	}
+	if (chance(g, 50))
+		op->args[0] = absolute ? addr(BASE_ABS, 0, pages(0x400 + at + 1))
+				       : addr(BASE_WINDOW, 0, pages(at + 1));
+	op->args[1].val = chance(g, 50) ? pages(1 + below(g, 4)) : 0;
+	op->args[2].ref = chance(g, 50) ? pick_file(g) : NO_REF;
+	op->args[3].val = chance(g, 80) ? 0 : 1;
+	t->image = ++g->nr_images;
+	release_parent(g, t->ref);
+	return 0;
+}
+
+static void gen_exit(struct gen *g, struct live_task *t)
+{
+	release_parent(g, t->ref);
+	*t = g->tasks[--g->nr_tasks];
+}
+
+static void gen_open(struct gen *g, struct op *op)
+{
+	static const u8 modes[] = {FMODE_READ,
+				   FMODE_READ,
+				   FMODE_READ | FMODE_WRITE,
+				   FMODE_READ | FMODE_EXEC,
+				   FMODE_READ | FMODE_WRITE | FMODE_EXEC,
+				   FMODE_WRITE};
+
+	op->args[0].val = chance(g, 97) ? pages(1 + below(g, 8)) : below(g, 5000);
+	op->args[1].val = modes[below(g, ARRAY_SIZE(modes))];
+	if (g->nr_files < MAX_FILES)
+		g->files[g->nr_files++] = op->def;
+	else
+		g->files[below(g, MAX_FILES)] = op->def;
+}
+
+static void gen_close(struct gen *g, struct op *op)
+{
+	u32 i = g->nr_files ? below(g, g->nr_files) : 0;
+
+	op->args[0].ref = g->nr_files ? g->files[i] : NO_REF;
+	if (g->nr_files && chance(g, 90))
+		g->files[i] = g->files[--g->nr_files];
+}
+
+static int gen_args(struct gen *g, struct live_task *t, struct op *op)
+{
+	u32 left;
+
+	switch (op->code) {
+	case OP_mmap:
+		gen_mmap(g, t, op);
+		return 0;
+	case OP_munmap:
+		range_args(g, t, op);
+		if (op->args[0].base == BASE_REF && chance(g, 70))
+			forget_map(g, op->args[0].ref);
+		return 0;
+	case OP_mprotect:
+		range_args(g, t, op);
+		op->args[2].val = some_prot(g);
+		return 0;
+	case OP_brk:
+		op->args[0] = addr(BASE_BRK, 0, pages(below(g, 12)));
+		op->args[0].val += chance(g, 20) ? 8 : 0;
+		return 0;
+	case OP_write:
+		op->args[1].val = ++g->tag;
+		/* fall through */
+	case OP_read:
+		op->args[0] = mapped_addr(g, t, &left);
+		op->args[0].val += chance(g, 10) ? below(g, 4096) : 0;
+		return 0;
+	case OP_clone:
+		op->args[0].val = some_clone_flags(g);
+		/* fall through */
+	case OP_fork:
+	case OP_vfork:
+	case OP_kthread:
+		gen_child(g, t, op);
+		return 0;
+	case OP_exec:
+		return gen_exec(g, t, op);
+	case OP_exit:
+		gen_exit(g, t);
+		return 0;
+	case OP_modify_ldt:
+		op->args[0].val = below(g, chance(g, 80) ? 16 : 9000);
+		op->args[1].val = 1 + below(g, 1000);
+		return 0;
+	case OP_open:
+		gen_open(g, op);
+		return 0;
+	case OP_close:
+		gen_close(g, op);
+		return 0;
+	case OP_binfmt_going:
+		op->args[0].val = chance(g, 70) ? 0 : 1;
+		op->args[1].val = below(g, 2);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* Roughly how many requests an operation makes; 0: it is not worth a mark. */
+static u32 requests(enum op_code code)
+{
+	switch (code) {
+	case OP_fork:
+		return 24;
+	case OP_exec:
+		return 16;
+	case OP_vfork:
+	case OP_clone:
+	case OP_kthread:
+	case OP_mm_alloc:
+		return 4;
+	case OP_mmap:
+	case OP_write:
+	case OP_munmap:
+	case OP_mprotect:
+	case OP_brk:
+	case OP_modify_ldt:
+		return 2;
+	default:
+		return 0;
+	}
+}
+
+static int gen_mark(struct gen *g, struct op *op)
+{
+	static const u8 classes[] = {FL_CLASS_page, FL_CLASS_page, FL_CLASS_slab, FL_CLASS_slab,
+				     FL_CLASS_ctor, FL_CLASS_acct, FL_CLASS_hook, FL_CLASS_intr};
+	struct fi_item *item = program_add_fault(g->p, op);
+	u32 nr = requests((enum op_code)op->code);
+
+	if (!item)
+		return -ENOMEM;
+	item->which = FI_RANGE;
+	item->class = FI_CLASS_ANY;
+	item->from = 1 + below(g, nr);
+	if (chance(g, 50)) {
+		item->class = classes[below(g, ARRAY_SIZE(classes))];
+		item->from = 1 + below(g, nr / 2);
+	}
+	if (chance(g, 10)) {
+		item->site = (u16)(1 + below(g, FL_NR_SITES - 1));
+		item->class = (u8)fl_sites[item->site].class;
+		item->from = 1 + below(g, 3);
+	}
+	item->to = chance(g, 10) ? UINT64_MAX : item->from;
+	return 0;
+}
+
+static enum op_code pick_op(struct gen *g)
+{
+	u32 left = below(g, g->weight_sum), i = 0;
+
+	while (left >= op_table[i].weight)
+		left -= op_table[i++].weight;
+	return (enum op_code)i;
+}
+
+/* Is this operation worth a line now? */
+static bool fits(struct gen *g, const struct live_task *t, enum op_code code)
+{
+	switch (code) {
+	case OP_exit:
+		return g->nr_tasks > 1 && (t->ref != 0 || chance(g, 10));
+	case OP_close:
+		return g->nr_files > 0;
+	case OP_fork:
+	case OP_clone:
+	case OP_kthread:
+	case OP_vfork:
+		return g->nr_tasks < MAX_LIVE / 2 || (g->nr_tasks < MAX_LIVE && chance(g, 20));
+	case OP_munmap:
+	case OP_mprotect:
+	case OP_read:
+	case OP_write:
+		return has_map(g, t) || chance(g, 15);
+	default:
+		return true;
+	}
+}
+
+static int gen_op(struct gen *g)
+{
+	struct live_task *t;
+	enum op_code code;
+	struct op *op;
+	int ret;
+
+	do {
+		t = pick_task(g);
+		code = pick_op(g);
+		/* The child of a vfork soon does what its parent waits for. */
+		if (t->ref && chance(g, 15))
+			for (u32 i = 0; i < g->nr_tasks; i++)
+				if (g->tasks[i].waits_on == t->ref)
+					code = chance(g, 50) ? OP_exec : OP_exit;
+	} while (!fits(g, t, code));
+
+	op = program_add(g->p, code, t->ref);
+	if (!op)
+		return -ENOMEM;
+	ret = gen_args(g, t, op);
+	if (!ret && requests(code) && chance(g, 10))
+		ret = gen_mark(g, op);
+	return ret;
+}
+
+static int gen_machine(struct gen *g)
+{
+	static const char *const machines[] = {
+		"",
+		"",
+		"",
+		"cpus=2",
+		"paravirt=xen",
+		"ptl_objects=1",
+		"levels=3",
+		"levels=3 kernel_pmd=shared",
+		"levels=3 ptl_objects=1",
+		"levels=3 paravirt=xen",
+		"overcommit=2",
+		"mem=2048 overcommit=2",
+		"max_map_count=24",
+		"max_tasks=6",
+		"seqnum_bits=2",
+		"levels=3 kernel_pmd=shared cpus=2",
+	};
+	const char *text = machines[below(g, ARRAY_SIZE(machines))];
+
+	g->p->teardown = (u8)below(g, NR_TEARDOWNS);
+	if (g->p->teardown == TEARDOWN_SHUFFLE)
+		g->p->teardown_seed = below(g, 1000);
+	return program_set_text(&g->p->machine, text, strlen(text));
+}
+
+int program_generate(struct program *p, u64 seed, u32 nr_ops)
+{
+	struct gen g = {.p = p, .rng = seed, .nr_tasks = 1};
+	int ret;
+
+	program_init(p);
+	g.tasks[0].waits_on = NO_REF;
+	for (u32 i = 0; i < NR_OPS; i++)
+		g.weight_sum += op_table[i].weight;
+	ret = gen_machine(&g);
+	for (u32 i = 0; i < nr_ops && i < PROG_MAX_OPS && !ret; i++)
+		ret = gen_op(&g);
+	if (ret)
+		program_free(p);
+	return ret;
+}

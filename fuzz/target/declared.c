@@ -1,0 +1,691 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What is declared of faults: which have a fallback, which error an operation gives, and in which
+ * cases a failed operation may leave another state than it found (facts §12, §13.2, §19, §25).
+ *
+ * An exception is a predicate over what was observed before and after, not a waiver: one thing may
+ * differ in one way, all else must be equal. Sums over VMAs and entries (total_vm, rss, commit,
+ * mapcounts, references) follow from those and are left to the invariants, which run on the same
+ * state.
+ */
+#include "target.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- fallbacks ------------------------------------------------------------------------------ */
+
+static const struct fallback {
+	enum fl_site site;
+	const char *why;
+} fallbacks[] = {
+	{SITE_anon_vma_clone_nowait, "the object is asked for again at once, with leave to wait"},
+	{SITE_gather_batch, "the gather flushes early, with the room that it has"},
+};
+
+bool declared_benign(const struct target *t, u32 op, const struct fi_point *point)
+{
+	(void)t;
+	(void)op;
+	for (size_t i = 0; i < ARRAY_SIZE(fallbacks); i++)
+		if (fallbacks[i].site == point->site)
+			return true;
+	return false;
+}
+
+/* Sites that no single fault reaches. */
+static const struct fallback beyond[] = {
+	{SITE_anon_vma_clone_avc,
+	 "asked only after anon_vma_clone_nowait was refused: takes a pair"},
+};
+
+const char *declared_unreached(enum fl_site site)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(beyond); i++)
+		if (beyond[i].site == site)
+			return beyond[i].why;
+	return NULL;
+}
+
+/* ---- errors --------------------------------------------------------------------------------- */
+
+/* Rows of one site go before the row of all others (SITE_none); several rows of a site are choices.
+ */
+static const struct row {
+	enum op_code op;
+	enum fl_site site;
+	enum outcome_kind kind;
+	int err;
+} errors[] = {
+	{OP_mmap, SITE_mmap_region_hook, OUT_ERRNO, ENODEV},
+	{OP_mmap, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_munmap, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_mprotect, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_read, SITE_none, OUT_OOM, 0},
+	{OP_write, SITE_none, OUT_OOM, 0},
+	{OP_fork, SITE_copy_process_signal, OUT_ERRNO, ERESTARTNOINTR},
+	{OP_fork, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_vfork, SITE_copy_process_signal, OUT_ERRNO, ERESTARTNOINTR},
+	{OP_vfork, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_clone, SITE_copy_process_signal, OUT_ERRNO, ERESTARTNOINTR},
+	{OP_clone, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_kthread, SITE_copy_process_signal, OUT_ERRNO, ERESTARTNOINTR},
+	{OP_kthread, SITE_none, OUT_ERRNO, ENOMEM},
+	/* argument pages that cannot be had are too many arguments, whatever the cause */
+	{OP_exec, SITE_anon_vma_prepare_avc, OUT_ERRNO, E2BIG},
+	{OP_exec, SITE_anon_vma_prepare_av, OUT_ERRNO, E2BIG},
+	{OP_exec, SITE_pud_alloc_pud, OUT_ERRNO, E2BIG},
+	{OP_exec, SITE_pmd_alloc_pmd, OUT_ERRNO, E2BIG},
+	{OP_exec, SITE_pmd_alloc_ctor, OUT_ERRNO, E2BIG},
+	{OP_exec, SITE_pte_alloc_pte, OUT_ERRNO, E2BIG},
+	{OP_exec, SITE_pte_alloc_ctor, OUT_ERRNO, E2BIG},
+	{OP_exec, SITE_anon_page, OUT_ERRNO, E2BIG},
+	{OP_exec, SITE_expand_stack_acct, OUT_ERRNO, E2BIG},
+	{OP_exec, SITE_exec_binfmt, OUT_ERRNO, ENOEXEC},
+	/* past the point of no return */
+	{OP_exec, SITE_expand_stack_acct, OUT_KILLED, EFAULT},
+	{OP_exec, SITE_mmap_region_acct, OUT_KILLED, ENOMEM},
+	{OP_exec, SITE_mmap_region_vma, OUT_KILLED, ENOMEM},
+	{OP_exec, SITE_split_vma_vma, OUT_KILLED, ENOMEM},
+	{OP_exec, SITE_mmap_region_hook, OUT_KILLED, ENODEV},
+	{OP_exec, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_modify_ldt, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_mm_alloc, SITE_none, OUT_ERRNO, ENOMEM},
+};
+
+/* brk has no errors: a refusal returns the break, which is where it was and not where it was
+ * wanted. */
+static bool brk_refused(const struct target *t, u32 op, const struct outcome *out)
+{
+	const struct task_struct *tsk = t->tasks[t->p->ops[op].task].tsk;
+
+	return out->kind == OUT_OK && tsk && tsk->mm && (u64)out->value == tsk->mm->brk &&
+	       (u64)out->value != t->brk_wanted;
+}
+
+bool declared_error(const struct target *t, u32 op, const struct fi_point *point,
+		    const struct outcome *out)
+{
+	enum op_code code = (enum op_code)t->p->ops[op].code;
+	bool listed = false;
+
+	if (code == OP_brk)
+		return brk_refused(t, op, out);
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		const struct row *row = &errors[i];
+
+		if (row->op != code)
+			continue;
+		if (row->site == SITE_none ? listed : row->site != point->site)
+			continue;
+		listed = true;
+		if (out->kind == row->kind && out->value == -row->err)
+			return true;
+	}
+	return false;
+}
+
+bool declared_retryable(const struct outcome *out)
+{
+	return out->kind != OUT_KILLED;
+}
+
+/* ---- observations --------------------------------------------------------------------------- */
+
+/* The fields that the predicates look at; all others are compared as they are, or not at all. */
+enum known_field {
+	F_other,
+	F_machine_committed,
+	F_module_refcnt,
+	F_task_state,
+	F_task_mm,
+	F_task_parent,
+	F_task_vfork_parent,
+	F_mm_users,
+	F_mm_total_vm,
+	F_mm_shared_vm,
+	F_mm_exec_vm,
+	F_mm_stack_vm,
+	F_mm_rss,
+	F_mm_owner,
+	F_vma_end,
+	F_vma_flags,
+	F_vma_page_prot,
+	F_vma_pgoff,
+	F_vma_file,
+	F_pte_page,
+	F_pte_bits,
+	NR_KNOWN_FIELDS
+};
+
+static const char *const known_fields[NR_KNOWN_FIELDS][2] = {
+	[F_machine_committed] = {"machine", "committed"},
+	[F_module_refcnt] = {"module", "refcnt"},
+	[F_task_state] = {"task", "state"},
+	[F_task_mm] = {"task", "mm"},
+	[F_task_parent] = {"task", "parent"},
+	[F_task_vfork_parent] = {"task", "vfork_parent"},
+	[F_mm_users] = {"mm", "users"},
+	[F_mm_total_vm] = {"mm", "total_vm"},
+	[F_mm_shared_vm] = {"mm", "shared_vm"},
+	[F_mm_exec_vm] = {"mm", "exec_vm"},
+	[F_mm_stack_vm] = {"mm", "stack_vm"},
+	[F_mm_rss] = {"mm", "rss"},
+	[F_mm_owner] = {"mm", "owner"},
+	[F_vma_end] = {"vma", "end"},
+	[F_vma_flags] = {"vma", "flags"},
+	[F_vma_page_prot] = {"vma", "page_prot"},
+	[F_vma_pgoff] = {"vma", "pgoff"},
+	[F_vma_file] = {"vma", "file"},
+	[F_pte_page] = {"pte", "page"},
+	[F_pte_bits] = {"pte", "bits"},
+};
+
+static bool is_object(const struct fl_obs *o, const char *object)
+{
+	return !strcmp(fl_obs_fields[o->field].object, object);
+}
+
+static enum known_field field_of(const struct fl_obs *o)
+{
+	const struct fl_obs_field *f = &fl_obs_fields[o->field];
+
+	for (unsigned int i = 1; i < NR_KNOWN_FIELDS; i++)
+		if (!strcmp(f->name, known_fields[i][1]) && !strcmp(f->object, known_fields[i][0]))
+			return (enum known_field)i;
+	return F_other;
+}
+
+struct area {
+	u64 start, end, flags, page_prot, pgoff, file;
+};
+
+struct entry {
+	u64 addr, page, bits;
+};
+
+struct list {
+	const struct fl_obs *v;
+	u32 nr;
+};
+
+enum change_kind {
+	CHANGE_HOLE,   /* [start, end) of the mm is unmapped */
+	CHANGE_PREFIX, /* the first part of [start, end) has another protection */
+	CHANGE_KILLED, /* the task is gone */
+};
+
+/* What may differ, and the tables of a comparison. */
+struct change {
+	enum change_kind kind;
+	struct list before, after;
+	u32 task, mm; /* numbers in before */
+	u64 start, end;
+	u32 prot;
+	bool prefix_over;
+	/* number of a page or file in before -> in after; they are numbered by first visit */
+	u64 *pages, *files;
+	u64 max_page, max_file;
+	struct area *areas[2];
+	u32 nr_areas[2];
+	struct entry *entries[2];
+	u32 nr_entries[2];
+};
+
+/* The next record of an object at or after *i. */
+static const struct fl_obs *next_of(const struct list *l, const char *object, u32 obj, u32 *i)
+{
+	for (; *i < l->nr; ++*i)
+		if (l->v[*i].obj == obj && is_object(&l->v[*i], object))
+			return &l->v[(*i)++];
+	return NULL;
+}
+
+static u64 value_of(const struct list *l, enum known_field field, u32 obj)
+{
+	const struct fl_obs *o;
+	u32 i = 0;
+
+	while ((o = next_of(l, known_fields[field][0], obj, &i)))
+		if (field_of(o) == field)
+			return o->val;
+	return 0;
+}
+
+static u64 largest(const struct list *l, const char *object)
+{
+	u64 max = 0;
+
+	for (u32 i = 0; i < l->nr; i++)
+		if (is_object(&l->v[i], object))
+			max = max_u64(max, l->v[i].obj);
+	return max;
+}
+
+/* ---- tasks, machine ------------------------------------------------------------------------- */
+
+/* Number that a task of before has in after. 0: none, or gone. */
+static u64 task_after(const struct change *c, u64 task)
+{
+	if (c->kind != CHANGE_KILLED || task < c->task)
+		return task;
+	return task == c->task ? 0 : task - (task < UINT32_MAX - 64);
+}
+
+static bool same_task(const struct change *c, u32 task)
+{
+	u64 waiter = c->kind == CHANGE_KILLED ? value_of(&c->before, F_task_vfork_parent, c->task)
+					      : 0;
+	u32 ib = 0, ia = 0, now = (u32)task_after(c, task);
+	const struct fl_obs *b, *a;
+
+	for (;;) {
+		u64 want;
+
+		b = next_of(&c->before, "task", task, &ib);
+		a = next_of(&c->after, "task", now, &ia);
+		if (!b || !a)
+			return !b && !a;
+		want = b->val;
+		switch (field_of(b)) {
+		case F_task_mm: /* paired by the caller */
+			want = a->val;
+			break;
+		case F_task_parent:
+		case F_task_vfork_parent:
+			want = task_after(c, b->val);
+			break;
+		case F_task_state:
+			if (task == waiter)
+				want = TASK_RUNNING;
+			break;
+		default:
+			break;
+		}
+		if (a->field != b->field || a->key != b->key || a->val != want)
+			return false;
+	}
+}
+
+static bool is_rest(const struct change *c, const struct fl_obs *o)
+{
+	if (is_object(o, "module"))
+		return c->kind != CHANGE_KILLED || field_of(o) != F_module_refcnt;
+	return (is_object(o, "machine") && field_of(o) != F_machine_committed) ||
+	       is_object(o, "slab") || is_object(o, "pages");
+}
+
+static const struct fl_obs *next_rest(const struct change *c, const struct list *l, u32 *i)
+{
+	for (; *i < l->nr; ++*i)
+		if (is_rest(c, &l->v[*i]))
+			return &l->v[(*i)++];
+	return NULL;
+}
+
+static bool same_rest(const struct change *c)
+{
+	u32 ib = 0, ia = 0;
+	const struct fl_obs *b, *a;
+
+	for (;;) {
+		b = next_rest(c, &c->before, &ib);
+		a = next_rest(c, &c->after, &ia);
+		if (!b || !a)
+			return !b && !a;
+		if (a->field != b->field || a->obj != b->obj || a->key != b->key ||
+		    a->val != b->val)
+			return false;
+	}
+}
+
+/* ---- an mm ---------------------------------------------------------------------------------- */
+
+static bool in_range(const struct change *c, u32 mm, u64 addr)
+{
+	return c->kind != CHANGE_KILLED && mm == c->mm && addr >= c->start && addr < c->end;
+}
+
+static bool same_fields(const struct change *c, u32 mm, u32 now)
+{
+	u32 ib = 0, ia = 0;
+	const struct fl_obs *b, *a;
+
+	for (;;) {
+		u64 want;
+
+		b = next_of(&c->before, "mm", mm, &ib);
+		a = next_of(&c->after, "mm", now, &ia);
+		if (!b || !a)
+			return !b && !a;
+		want = b->val;
+		switch (field_of(b)) {
+		case F_mm_owner:
+			want = task_after(c, b->val);
+			if (c->kind == CHANGE_KILLED && b->val == c->task)
+				want = a->val;
+			break;
+		case F_mm_users:
+			if (c->kind == CHANGE_KILLED && mm == c->mm)
+				want--;
+			break;
+		case F_mm_total_vm:
+		case F_mm_shared_vm:
+		case F_mm_exec_vm:
+		case F_mm_stack_vm:
+		case F_mm_rss:
+			if (mm == c->mm && c->kind != CHANGE_KILLED)
+				want = a->val;
+			break;
+		default:
+			break;
+		}
+		if (a->field != b->field || a->key != b->key || a->val != want)
+			return false;
+	}
+}
+
+static void collect(struct change *c, unsigned int side, u32 mm)
+{
+	const struct list *l = side ? &c->after : &c->before;
+	struct area *area = NULL;
+	struct entry *entry = NULL;
+
+	c->nr_areas[side] = c->nr_entries[side] = 0;
+	for (u32 i = 0; i < l->nr; i++) {
+		const struct fl_obs *o = &l->v[i];
+
+		if (o->obj != mm || (!is_object(o, "vma") && !is_object(o, "pte")))
+			continue;
+		switch (field_of(o)) {
+		case F_vma_end:
+			area = &c->areas[side][c->nr_areas[side]++];
+			*area = (struct area){.start = o->key, .end = o->val};
+			break;
+		case F_vma_flags:
+			area->flags = o->val;
+			break;
+		case F_vma_page_prot:
+			area->page_prot = o->val;
+			break;
+		case F_vma_pgoff:
+			area->pgoff = o->val;
+			break;
+		case F_vma_file:
+			area->file = o->val;
+			break;
+		case F_pte_page:
+			entry = &c->entries[side][c->nr_entries[side]++];
+			*entry = (struct entry){.addr = o->key, .page = o->val};
+			break;
+		case F_pte_bits:
+			entry->bits = o->val;
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+/* Pairs two numbers, once for all. */
+static bool paired(u64 *map, u64 max, u64 before, u64 after)
+{
+	if (before > max || after > max)
+		return before == after;
+	if (!before || !after)
+		return before == after;
+	if (!map[before])
+		map[before] = after;
+	return map[before] == after;
+}
+
+static bool same_object(const struct change *c, const char *object, u32 before, u32 after)
+{
+	u32 ib = 0, ia = 0;
+	const struct fl_obs *b, *a;
+
+	for (;;) {
+		b = next_of(&c->before, object, before, &ib);
+		a = next_of(&c->after, object, after, &ia);
+		if (!b || !a)
+			return !b && !a;
+		if (a->field != b->field)
+			return false;
+		/* the number of an inode may have moved, and mapcounts follow from the entries */
+		if (!strcmp(fl_obs_fields[b->field].name, "inode") ||
+		    !strcmp(fl_obs_fields[b->field].name, "mapcount"))
+			continue;
+		if (a->val != b->val)
+			return false;
+	}
+}
+
+static const struct area *area_at(const struct area *areas, u32 nr, u64 addr)
+{
+	for (u32 i = 0; i < nr; i++)
+		if (areas[i].start <= addr && addr < areas[i].end)
+			return &areas[i];
+	return NULL;
+}
+
+static u64 pgoff_at(const struct area *a, u64 addr)
+{
+	return a->pgoff + ((addr - a->start) >> PAGE_SHIFT);
+}
+
+static bool has_new_prot(const struct change *c, u64 old, u64 new)
+{
+	u64 want = (old & ~(u64)VM_ACCESS_FLAGS) | c->prot;
+
+	return new == want || (c->prot & VM_WRITE && new == (want | VM_ACCOUNT));
+}
+
+/* The piece of before that begins at addr, against what is there after. */
+static bool same_piece(struct change *c, u32 mm, const struct area *b, u64 addr)
+{
+	const struct area *a = area_at(c->areas[1], c->nr_areas[1], addr);
+
+	if (in_range(c, mm, addr) && c->kind == CHANGE_HOLE)
+		return !a;
+	if (!a || !b)
+		return !a && !b;
+	if (!paired(c->files, c->max_file, b->file, a->file) ||
+	    pgoff_at(b, addr) != pgoff_at(a, addr))
+		return false;
+	if (a->flags == b->flags && a->page_prot == b->page_prot) {
+		if (in_range(c, mm, addr) && !has_new_prot(c, b->flags, a->flags))
+			c->prefix_over = true;
+		return true;
+	}
+	return in_range(c, mm, addr) && c->kind == CHANGE_PREFIX && !c->prefix_over &&
+	       has_new_prot(c, b->flags, a->flags);
+}
+
+static int by_address(const void *x, const void *y)
+{
+	const u64 *a = x, *b = y;
+
+	return *a < *b ? -1 : *a > *b;
+}
+
+/* Both sides are constant between two neighbouring bounds of either, or of the range. */
+static bool same_areas(struct change *c, u32 mm)
+{
+	u32 nr = 0, max = 2 * (c->nr_areas[0] + c->nr_areas[1]) + 2;
+	u64 *bounds = calloc(max, sizeof(*bounds));
+	bool same = bounds != NULL;
+
+	for (unsigned int side = 0; side < 2 && bounds; side++) {
+		for (u32 i = 0; i < c->nr_areas[side]; i++) {
+			bounds[nr++] = c->areas[side][i].start;
+			bounds[nr++] = c->areas[side][i].end;
+		}
+	}
+	if (bounds) {
+		bounds[nr++] = c->start;
+		bounds[nr++] = c->end;
+		qsort(bounds, nr, sizeof(*bounds), by_address);
+	}
+	for (u32 i = 0; i + 1 < nr && same; i++) {
+		if (bounds[i] != bounds[i + 1])
+			same = same_piece(c, mm, area_at(c->areas[0], c->nr_areas[0], bounds[i]),
+					  bounds[i]);
+	}
+	free(bounds);
+	return same;
+}
+
+static bool same_entries(struct change *c, u32 mm)
+{
+	const pte_t prot = _PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_PROTNONE | _PAGE_NX;
+	u32 k = 0;
+
+	for (u32 i = 0; i < c->nr_entries[0]; i++) {
+		const struct entry *b = &c->entries[0][i], *a = &c->entries[1][k];
+		u64 hidden = 0;
+
+		if (in_range(c, mm, b->addr)) {
+			if (c->kind == CHANGE_HOLE)
+				continue;
+			hidden = prot;
+		}
+		if (k++ == c->nr_entries[1] || a->addr != b->addr ||
+		    (a->bits & ~hidden) != (b->bits & ~hidden) ||
+		    !paired(c->pages, c->max_page, b->page, a->page))
+			return false;
+	}
+	return k == c->nr_entries[1];
+}
+
+static bool same_mm(struct change *c, u32 mm, u32 now)
+{
+	collect(c, 0, mm);
+	collect(c, 1, now);
+	return same_fields(c, mm, now) && same_areas(c, mm) && same_entries(c, mm);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------ */
+
+static bool same_mms(struct change *c)
+{
+	u64 nr = largest(&c->before, "task"), nr_mms = 0;
+
+	if (c->kind != CHANGE_KILLED) {
+		for (u32 i = 0; i < c->before.nr; i++)
+			if (field_of(&c->before.v[i]) == F_mm_users)
+				nr_mms = c->before.v[i].obj;
+		for (u32 mm = 1; mm <= nr_mms; mm++)
+			if (!same_mm(c, mm, mm))
+				return false;
+	}
+	for (u32 task = 1; task <= nr; task++) {
+		u64 mm = value_of(&c->before, F_task_mm, task), now;
+
+		if (c->kind == CHANGE_KILLED && task == c->task)
+			continue;
+		if (!same_task(c, task))
+			return false;
+		now = value_of(&c->after, F_task_mm, (u32)task_after(c, task));
+		if (!mm || !now || c->kind != CHANGE_KILLED) {
+			if (mm != now)
+				return false;
+			continue;
+		}
+		if (!same_mm(c, (u32)mm, (u32)now))
+			return false;
+	}
+	return true;
+}
+
+static bool same_contents(const struct change *c)
+{
+	for (u64 i = 1; i <= c->max_page; i++)
+		if (c->pages[i] && !same_object(c, "page", (u32)i, (u32)c->pages[i]))
+			return false;
+	for (u64 i = 1; i <= c->max_file; i++)
+		if (c->files[i] && !same_object(c, "file", (u32)i, (u32)c->files[i]))
+			return false;
+	return true;
+}
+
+static u32 count_field(const struct list *l, enum known_field field)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < l->nr; i++)
+		n += field_of(&l->v[i]) == field;
+	return n;
+}
+
+static bool only_changed(struct change *c)
+{
+	bool same = false, room = true;
+
+	c->max_page = max_u64(largest(&c->before, "page"), largest(&c->after, "page"));
+	c->max_file = max_u64(largest(&c->before, "file"), largest(&c->after, "file"));
+	c->pages = calloc(c->max_page + 1, sizeof(*c->pages));
+	c->files = calloc(c->max_file + 1, sizeof(*c->files));
+	for (unsigned int side = 0; side < 2; side++) {
+		const struct list *l = side ? &c->after : &c->before;
+
+		c->areas[side] = calloc(count_field(l, F_vma_end) + 1, sizeof(*c->areas[side]));
+		c->entries[side] =
+			calloc(count_field(l, F_pte_page) + 1, sizeof(*c->entries[side]));
+		room = room && c->areas[side] && c->entries[side];
+	}
+	if (c->pages && c->files && room)
+		same = same_rest(c) && same_mms(c) && same_contents(c);
+	for (unsigned int side = 0; side < 2; side++) {
+		free(c->areas[side]);
+		free(c->entries[side]);
+	}
+	free(c->pages);
+	free(c->files);
+	return same;
+}
+
+/* Tasks are numbered by birth among the living, and born in the order of their names. */
+static u32 task_number(const struct target *t, u32 task)
+{
+	u32 n = 1;
+
+	for (u32 i = 0; i < task; i++)
+		n += t->tasks[i].tsk != NULL;
+	return n;
+}
+
+const char *declared_exception(const struct target *t, u32 op, const struct outcome *out,
+			       const struct fl_obs *before, u32 nr_before,
+			       const struct fl_obs *after, u32 nr_after)
+{
+	const struct op *o = &t->p->ops[op];
+	struct change c = {
+		.before = {before, nr_before},
+		.after = {after, nr_after},
+		.task = task_number(t, o->task),
+	};
+	const char *name = NULL;
+	u64 start;
+
+	c.mm = (u32)value_of(&c.before, F_task_mm, c.task);
+	if (o->code == OP_exec && out->kind == OUT_KILLED) {
+		c.kind = CHANGE_KILLED;
+		name = "exec-past-no-return";
+	} else if (o->code == OP_mmap && out->kind == OUT_ERRNO && o->args[3].val & MAP_FIXED) {
+		c.kind = CHANGE_HOLE;
+		name = "map-fixed-hole";
+	} else if (o->code == OP_mprotect && out->kind == OUT_ERRNO) {
+		c.kind = CHANGE_PREFIX;
+		c.prot = (u32)o->args[2].val & VM_ACCESS_FLAGS;
+		name = "mprotect-prefix";
+	}
+	if (!name)
+		return NULL;
+	if (c.kind != CHANGE_KILLED) {
+		if (!target_addr(t, &t->tasks[o->task], &o->args[0], &start))
+			return NULL;
+		c.start = start;
+		c.end = start + PAGE_ALIGN(o->args[1].val);
+	}
+	return only_changed(&c) ? name : NULL;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The executor: a program on a machine. It resolves names to addresses, tasks and files, decides
+ * what is skipped, judges expectations, runs the checks, and turns whatever the engine reports into
+ * findings. It is the subject of a sweep, and target_run() is what `run` and the fuzzers call.
+ *
+ * A target keeps no state between two resets but the injector's counters and its coverage. Running
+ * allocates only through the machine's backend.
+ */
+#ifndef FAULTLINE_TARGET_H
+#define FAULTLINE_TARGET_H
+
+#include <setjmp.h>
+
+#include <faultline/mm_types.h>
+#include <faultline/syscalls.h>
+
+#include "program.h"
+
+/*
+ * Where `w` lies: above the images of programs, below what mmap() places by itself, in the user
+ * half of every geometry; a span of a PTE table begins there.
+ */
+#define TARGET_WINDOW 0x50000000u
+
+enum check_level {
+	CHECK_OFF,
+	/*
+	 * The acting task's mm before and after each operation, what needs every mm after every
+	 * 16th one, the whole machine after fork, exec, exit and a delivered fault, and at the end.
+	 */
+	CHECK_TOUCHED,
+	CHECK_FULL, /* the whole machine after each operation */
+	NR_CHECK_LEVELS
+};
+extern const char *const check_level_names[NR_CHECK_LEVELS];
+
+/* A request as operations see it: what fault coverage counts. */
+struct cover_key {
+	u16 site, op_kind, prev, prev2;
+};
+
+struct cover_entry {
+	struct cover_key key;
+	bool used;
+	u64 met, failed; /* requests */
+};
+
+#define COVER_MAX 16384u /* a power of two */
+
+/* Contexts met and failed, filled by a target that was given one. lost: did not fit. */
+struct cover {
+	u32 nr, lost;
+	struct cover_entry entries[COVER_MAX];
+};
+/* The entry of a key, made if new; NULL when the table is full. */
+struct cover_entry *cover_find(struct cover *c, const struct cover_key *key);
+
+/* What happened to an operation, for traces. */
+struct target_event {
+	u32 op;
+	const struct outcome *out;
+	const struct fi_point *points; /* requests met */
+	u32 nr_points;
+};
+typedef void (*target_event_fn)(void *priv, const struct target_event *ev);
+
+struct target_options {
+	struct machine_config machine; /* checked */
+	const struct fl_allocator_ops *alloc;
+	enum check_level check;
+	u32 max_ops;    /* operations that run before the rest is left out, 0: all */
+	struct fi *fi;  /* the injector; the caller's, so that it may lie in shared memory */
+	struct cover *cover;             /* or NULL */
+	volatile u32 *position;          /* operation about to run is stored there, or NULL */
+	/* Called after each operation of target_run(), or NULL; room for its points. */
+	target_event_fn event;
+	void *event_priv;
+	struct fi_point *points;
+	u32 max_points;
+};
+
+#define TARGET_MAX_FAULTS FI_MAX_FAULTS
+
+struct target_task {
+	struct task_struct *tsk; /* NULL: unborn or gone */
+	unsigned int cpu;
+};
+
+struct target {
+	const struct program *p;
+	struct target_options opt;
+	finding_fn fn;
+	void *priv;
+
+	/* The machine and what the program's names stand for; new with each reset. */
+	void *inst;
+	struct machine *m;
+	struct ctx cx;
+	struct target_task *tasks; /* by tN */
+	struct file **files;       /* by fN; NULL: not open */
+	s64 *results;              /* by rN */
+	bool *result_known;
+	u32 *order;                /* room for one number per task */
+	u32 nr_run;                /* operations applied and not skipped */
+	bool broken;               /* the machine must not be touched any more */
+	bool marks;                /* the program's marks are armed: not in a sweep */
+	const struct fi_plan *plan;
+	u32 nr_mark_faults;        /* delivered marks kept in mark_items */
+	struct fi_item mark_items[FI_MAX_ITEMS];
+	u32 nr_faults;
+	struct fi_point faults[TARGET_MAX_FAULTS];
+	u32 op;                    /* running or last one, UINT32_MAX: after the last */
+	bool in_op;                /* requests are counted and may be failed */
+	u64 brk_wanted;            /* argument of the last brk, for what is declared of it */
+	u32 nr_findings;
+	u64 hash;
+
+	bool guarded;
+	jmp_buf env;
+};
+
+/*
+ * p, and what opt points to, must outlive the target. 0 or -ENOMEM. target_fini() takes back what
+ * target_init() and any run made, also after a failure.
+ */
+int target_init(struct target *t, const struct program *p, const struct target_options *opt,
+		finding_fn fn, void *priv);
+void target_fini(struct target *t);
+
+extern const struct subject_ops target_subject;
+
+struct target_result {
+	u32 ops;       /* executed, skipped ones not counted */
+	u64 met, delivered;
+	u32 findings;
+	bool truncated; /* max_ops was reached */
+	u64 trace_hash;
+};
+
+/*
+ * Runs the whole program once in a fresh machine, its marks and the plan (or NULL) armed, judges it,
+ * ends all tasks and takes the census. 0; -E2BIG when plan and marks do not fit together; -ENOMEM
+ * when the host has no memory for the machine.
+ */
+int target_run(struct target *t, const struct fi_plan *plan, struct target_result *res);
+
+/*
+ * Which faults a finding names, and the plan that brings them back: what target_run() has delivered
+ * so far. Looks at nothing but the struct, so it may be used on one whose process has died.
+ */
+void target_faults(const struct target *t, struct finding *f);
+
+/* ---- declared.c: what is allowed to happen ------------------------------------------------------------ */
+
+bool declared_benign(const struct target *t, u32 op, const struct fi_point *point);
+bool declared_error(const struct target *t, u32 op, const struct fi_point *point,
+		    const struct outcome *out);
+const char *declared_exception(const struct target *t, u32 op, const struct outcome *out,
+			       const struct fl_obs *before, u32 nr_before,
+			       const struct fl_obs *after, u32 nr_after);
+bool declared_retryable(const struct outcome *out);
+/* Why no single fault can fail this site, or NULL. */
+const char *declared_unreached(enum fl_site site);
+
+/* An address argument in the acting task; false: an operand was never produced. */
+bool target_addr(const struct target *t, const struct target_task *task, const struct arg *a,
+		 u64 *out);
+
+#endif
