@@ -232,6 +232,21 @@ class Afl:
         return dict(part for part in
                     ([x.strip() for x in line.split(":", 1)] for line in text.splitlines() if ":" in line))
 
+    def live(self):
+        """(executions of this session, edges): plot_data is written every 5 s, fuzzer_stats every 60."""
+        stats = self.stats()
+        execs, edges = int(stats.get("execs_done", 0)), int(stats.get("edges_found", 0))
+        try:
+            with (self.dir / "plot_data").open("rb") as f:
+                head = f.readline().decode().lstrip("# ").strip().split(", ")
+                f.seek(max(f.tell(), os.fstat(f.fileno()).st_size - 512))
+                last = dict(zip(head, f.read().decode().splitlines()[-1].split(", ")))
+            execs = max(execs, int(last["total_execs"]))
+            edges = max(edges, int(last["edges_found"]))
+        except (OSError, IndexError, KeyError, ValueError):
+            pass  # not there yet, or half a line
+        return max(0, execs - self.base), edges
+
     def poll(self, deadline):
         code = self.proc.poll()
         if code not in (None, 0) and time.time() < deadline - 2:
@@ -264,6 +279,13 @@ def crash_files(out):
     return sorted(files)
 
 
+def status(t, afls, lfs, out):
+    live = [a.live() for a in afls]
+    return {"t": round(t, 1), "afl": sum(e for e, _ in live), "libfuzzer": sum(f.execs for f in lfs),
+            "afl_edges": max((e for _, e in live), default=0),
+            "libfuzzer_edges": max((f.cov for f in lfs), default=0), "crashes": len(crash_files(out))}
+
+
 def fuzz(out, args, bins):
     """Runs both engines until the time is over. Returns what they did, whatever happened."""
     seconds = args.minutes * 60
@@ -279,7 +301,7 @@ def fuzz(out, args, bins):
     try:
         afls = [Afl(out, bins["afl"], i, seconds) for i in range(n_afl)]
         lfs = [LibFuzzer(out, bins["libfuzzer"], i, deadline) for i in range(n_lf)]
-        last = 0.0
+        noted = shown = 0.0
         previous = (0, 0, start)
         while time.time() < deadline:
             time.sleep(0.5)
@@ -291,23 +313,21 @@ def fuzz(out, args, bins):
                 why = f"less than {SPACE_FLOOR >> 20} MiB left on the disk"
                 break
             now = time.time()
-            if now - last < (2 if tty else 15):
+            if now - noted < 2:
                 continue
-            last = now
-            stats = [a.stats() for a in afls]
-            afl_execs = sum(max(0, int(s.get("execs_done", 0)) - a.base) for s, a in zip(stats, afls))
-            lf_execs = sum(f.execs for f in lfs)
-            row = {"t": round(elapsed_before + now - start, 1), "afl": afl_execs, "libfuzzer": lf_execs,
-                   "afl_edges": max((int(s.get("edges_found", 0)) for s in stats), default=0),
-                   "libfuzzer_edges": max((f.cov for f in lfs), default=0),
-                   "crashes": len(crash_files(out))}
+            noted = now
+            row = status(elapsed_before + now - start, afls, lfs, out)
             series.write(json.dumps(row) + "\n")
-            dt = max(now - previous[2], 0.001)
-            line = (f"{int(now - start):5d}s  AFL++ {afl_execs:>9,} execs "
-                    f"{max(0, afl_execs - previous[0]) / dt:>7,.0f}/s {row['afl_edges']:>5} edges | "
-                    f"libFuzzer {lf_execs:>9,} execs {max(0, lf_execs - previous[1]) / dt:>7,.0f}/s "
+            if now - shown < (2 if tty else 15):
+                continue
+            shown = now
+            dt = now - previous[2]
+            line = (f"{int(now - start):5d}s  AFL++ {row['afl']:>9,} execs "
+                    f"{(row['afl'] - previous[0]) / dt:>7,.0f}/s {row['afl_edges']:>5} edges | "
+                    f"libFuzzer {row['libfuzzer']:>9,} execs "
+                    f"{(row['libfuzzer'] - previous[1]) / dt:>7,.0f}/s "
                     f"{row['libfuzzer_edges']:>5} edges | crash files {row['crashes']}")
-            previous = (afl_execs, lf_execs, now)
+            previous = (row["afl"], row["libfuzzer"], now)
             print("\r\x1b[K" + line if tty else line, end="" if tty else "\n", flush=True)
     except (KeyboardInterrupt, Stop):
         why = "interrupted"
@@ -328,6 +348,8 @@ def fuzz(out, args, bins):
     if tty:
         print()
     say(f"fuzzing ended: {why}")
+    series.write(json.dumps(status(elapsed_before + time.time() - start, afls, lfs, out)) + "\n")
+    series.close()
     stats = [a.stats() for a in afls]
     session = {
         "seconds": round(time.time() - start, 1), "why": why,

@@ -49,7 +49,8 @@ static u64 ring_length(const struct machine *m, const struct list_head *h)
 {
 	u64 n;
 
-	return chk_ring(h, (u64)m->nr_chunks * MEM_MAP_CHUNK + chk_bound(m, CACHE_file), &n) ? n : 1;
+	return chk_ring(h, (u64)m->nr_chunks * MEM_MAP_CHUNK + chk_bound(m, CACHE_file), &n) ? n
+											     : 1;
 }
 
 static u64 mapped_inodes(const struct machine *m)

@@ -22,7 +22,7 @@ struct chk {
 	struct machine *m;
 	fl_violation_fn fn;
 	void *priv;
-	u64 *counts;     /* evaluations per row, or NULL */
+	u64 *counts;	 /* evaluations per row, or NULL */
 	unsigned int nr; /* violations */
 };
 
@@ -64,7 +64,8 @@ void chk_report(struct chk *c, enum chk_row row, const char *func, struct chk_ob
 void chk_report_text(struct chk *c, enum chk_row row, const char *func, struct chk_obj obj,
 		     const char *expected, const char *actual) __attribute__((cold));
 
-/* The three forms of a row. They count the evaluation, report when it fails, return whether it held. */
+/* The three forms of a row. They count the evaluation, report when it fails, return whether it
+ * held. */
 static inline bool chk_eq(struct chk *c, enum chk_row row, const char *func, struct chk_obj obj,
 			  u64 expected, u64 actual)
 {
@@ -76,8 +77,8 @@ static inline bool chk_eq(struct chk *c, enum chk_row row, const char *func, str
 	return false;
 }
 
-static inline bool chk_eq_hex(struct chk *c, enum chk_row row, const char *func,
-			      struct chk_obj obj, u64 expected, u64 actual)
+static inline bool chk_eq_hex(struct chk *c, enum chk_row row, const char *func, struct chk_obj obj,
+			      u64 expected, u64 actual)
 {
 	if (c->counts)
 		c->counts[row]++;
@@ -107,7 +108,11 @@ struct mm_scan {
 };
 
 /* mm->seen[SEEN_STATE]: how far the mm can be walked. */
-enum { SEEN_USERS, SEEN_LAZY, SEEN_STATE };
+enum {
+	SEEN_USERS,
+	SEEN_LAZY,
+	SEEN_STATE
+};
 enum mm_state {
 	MM_SOUND,   /* list, tree, chains: all walks below end */
 	MM_DAMAGED, /* its VMAs are not to be walked */
@@ -115,13 +120,29 @@ enum mm_state {
 };
 
 /* anon_vma->seen[] */
-enum { SEEN_VISITED, SEEN_CHILDREN, SEEN_REFS };
+enum {
+	SEEN_VISITED,
+	SEEN_CHILDREN,
+	SEEN_REFS
+};
 /* file->seen[]; the number is for observe.c */
-enum { SEEN_REFERENCES, SEEN_NUMBER };
+enum {
+	SEEN_REFERENCES,
+	SEEN_NUMBER
+};
 /* inode->seen[] */
-enum { SEEN_OPEN, SEEN_WRITERS, SEEN_DENY, SEEN_SHARED, SEEN_VMAS };
+enum {
+	SEEN_OPEN,
+	SEEN_WRITERS,
+	SEEN_DENY,
+	SEEN_SHARED,
+	SEEN_VMAS
+};
 /* page->seen[]: entries that map it, or holders of a kernel page; and places in a page cache */
-enum { SEEN_MAPPED, SEEN_CACHED };
+enum {
+	SEEN_MAPPED,
+	SEEN_CACHED
+};
 
 /* structure.c. Sound: the list ends and the tree is one. Fills nr_vmas and the page sums. */
 bool chk_structure(struct chk *c, struct mm_struct *mm, struct mm_scan *s);
@@ -129,7 +150,8 @@ bool chk_structure(struct chk *c, struct mm_struct *mm, struct mm_scan *s);
 void chk_sum(const struct mm_struct *mm, struct mm_scan *s);
 void chk_vmacache(struct chk *c, const struct task_struct *tsk);
 
-/* rmap.c. Chains of a sound mm; false: a chain must not be walked. Clears seen[] of its anon_vmas. */
+/* rmap.c. Chains of a sound mm; false: a chain must not be walked. Clears seen[] of its anon_vmas.
+ */
 bool chk_chains(struct chk *c, struct mm_struct *mm, u64 *nr_avcs);
 /* Each anon_vma that the mm reaches and whose seen[SEEN_VISITED] is 0. Returns how many. */
 u64 chk_anon_vmas(struct chk *c, struct mm_struct *mm);
@@ -140,6 +162,24 @@ void chk_mapping(struct chk *c, struct file_inode *inode);
 
 /* pagetable.c. refs: add to seen[] of the pages met. */
 void chk_tables(struct chk *c, struct mm_struct *mm, struct mm_scan *s, bool refs);
+/* First entry at or above i that is not none, or end. Most tables are mostly empty. */
+static inline unsigned int chk_next_entry(const struct page *pt, unsigned int i, unsigned int end)
+{
+	const pte_t *e = pt->mem;
+
+	while (i < end) {
+		if (i % 8 == 0 && end - i >= 8 &&
+		    !(e[i] | e[i + 1] | e[i + 2] | e[i + 3] | e[i + 4] | e[i + 5] | e[i + 6] |
+		      e[i + 7])) {
+			i += 8;
+			continue;
+		}
+		if (!pte_none(e[i]))
+			return i;
+		i++;
+	}
+	return end;
+}
 /* Descriptor of a frame, NULL when there is none. */
 struct page *chk_page(const struct machine *m, u64 pfn);
 

@@ -38,7 +38,8 @@ void chk_mm_rest(struct chk *c, struct mm_struct *mm)
 		 !mm->page_table_lock.writer && !mm->page_table_lock.readers,
 		 "page_table_lock: free", "held");
 	chk_true(c, CHK_mm_locks, __func__, obj,
-		 !mm->context.lock.writer && !mm->context.lock.readers, "context.lock: free", "held");
+		 !mm->context.lock.writer && !mm->context.lock.readers, "context.lock: free",
+		 "held");
 	chk_true(c, CHK_mm_quiet, __func__, obj, !mm->tlb_flush_pending, "no flush pending",
 		 "one pending");
 	chk_true(c, CHK_mm_quiet, __func__, obj, !mm->core_state, "no core dump", "one running");

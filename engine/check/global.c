@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What takes every mm to know: references, the commit equation, pages and slab objects that somebody
- * can reach. Recounts live in the `seen` fields; a mm whose VMAs cannot be walked stops the rows that
- * would only repeat, wrongly, that its part is missing.
+ * What takes every mm to know: references, the commit equation, pages and slab objects that
+ * somebody can reach. Recounts live in the `seen` fields; a mm whose VMAs cannot be walked stops
+ * the rows that would only repeat, wrongly, that its part is missing.
  */
 #include "checks.h"
 
@@ -301,7 +301,8 @@ static void check_files(struct chk *c, struct totals *t)
 		struct chk_obj obj = chk_obj(OBJ_FILE, file, 0);
 
 		if (t->sound)
-			chk_eq(c, CHK_file_refs, __func__, obj, (u64)file->seen[SEEN_REFERENCES] + file->opened,
+			chk_eq(c, CHK_file_refs, __func__, obj,
+			       (u64)file->seen[SEEN_REFERENCES] + file->opened,
 			       (u64)(s64)atomic_read(&file->f_count));
 		file->f_inode->seen[SEEN_OPEN]++;
 		file->f_inode->seen[SEEN_WRITERS] += !!(file->f_mode & FMODE_WRITE);

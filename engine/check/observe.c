@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The state as a list of facts in a normal form, and its hash (facts §13.2, fault_injection.md §9.6).
+ * The state as a list of facts in a normal form, and its hash (facts §13.2, fault_injection.md
+ * §9.6).
  *
  * Objects are numbered from 1 by first visit, 0 stands for none. What a failed operation may leave
  * behind must not be seen: extra splits of VMAs, empty tables, entries of private pages that lost
@@ -23,7 +24,7 @@ enum obs_field {
 };
 
 #define SEMANTIC false
-#define HISTORY  true
+#define HISTORY	 true
 const struct fl_obs_field fl_obs_fields[] = {
 #define OBS(object, name, class) {#object, #name, class},
 #include "observe.def"
@@ -74,7 +75,8 @@ static void damaged(struct observer *o, enum damage what)
 
 /* ---- numbers -------------------------------------------------------------------------------- */
 
-/* Dead tasks wait on a CPU for the next switch: where they are is history, so they have no number. */
+/* Dead tasks wait on a CPU for the next switch: where they are is history, so they have no number.
+ */
 static u32 task_number(const struct observer *o, const struct task_struct *tsk)
 {
 	const struct task_struct *pos;
@@ -297,19 +299,18 @@ static void found_table(struct observer *o, const struct page *pt)
 	o->slab[CACHE_ptl] -= pt->ptl != NULL;
 }
 
-static void observe_table(struct table_walk *w, const struct page *pt, enum pt_level level, u64 base,
-			  unsigned int end)
+static void observe_table(struct table_walk *w, const struct page *pt, enum pt_level level,
+			  u64 base, unsigned int end)
 {
 	const struct pt_geometry *geo = &w->o->m->geo;
 
-	for (unsigned int i = 0; i < end; i++) {
+	for (unsigned int i = chk_next_entry(pt, 0, end); i < end;
+	     i = chk_next_entry(pt, i + 1, end)) {
 		u64 addr = base + ((u64)i << geo->shift[level]);
 		pte_t e = pt_get(pt, i);
 		const struct page *child;
 		enum pt_level below;
 
-		if (pte_none(e))
-			continue;
 		if (level == PT_PTE) {
 			observe_pte(w, addr, e);
 			continue;
@@ -582,8 +583,8 @@ static void observe_page_cache(struct observer *o, struct file_inode *inode)
 		struct page *page = rb_entry(r, struct page, cache_node);
 
 		/* reading it in again would give the same page */
-		if (!page->seen[SEEN_MAPPED] && page->type == PAGE_FILE &&
-		    !page->_mapcount && atomic_read(&page->_refcount) == 1 &&
+		if (!page->seen[SEEN_MAPPED] && page->type == PAGE_FILE && !page->_mapcount &&
+		    atomic_read(&page->_refcount) == 1 &&
 		    page_tag(page) == file_page_tag(inode, page->index)) {
 			o->pages[PAGE_FILE]--;
 			obs(o, OBS_inode_clean_page, n, page->index, 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* G-11 and G-12, and what counters.c compares: one walk over the tables of an mm beside its VMAs. */
+/* G-11 and G-12, and what counters.c compares: one walk over the tables of an mm beside its VMAs.
+ */
 #include "checks.h"
 
 struct walk {
@@ -79,7 +80,8 @@ static void check_prot(struct walk *w, pte_t e, const struct page *page, struct 
 	struct chk *c = w->c;
 
 	if (e & _PAGE_RW) {
-		chk_true(c, CHK_pte_write, __func__, obj, flags & VM_WRITE, "read-only", "writable");
+		chk_true(c, CHK_pte_write, __func__, obj, flags & VM_WRITE, "read-only",
+			 "writable");
 		chk_true(c, CHK_pte_cow, __func__, obj, !is_cow_mapping(flags) || own,
 			 "read-only, for the page is not this mm's alone", "writable");
 	}
@@ -135,13 +137,10 @@ static u32 check_pte_table(struct walk *w, struct page *pt, u64 base)
 	unsigned int ptrs = w->c->m->geo.ptrs[PT_PTE];
 	u32 nr = 0;
 
-	for (unsigned int i = 0; i < ptrs; i++) {
-		pte_t e = pt_get(pt, i);
-
-		if (pte_none(e))
-			continue;
+	for (unsigned int i = chk_next_entry(pt, 0, ptrs); i < ptrs;
+	     i = chk_next_entry(pt, i + 1, ptrs)) {
 		nr++;
-		check_pte(w, e, base + ((u64)i << PAGE_SHIFT));
+		check_pte(w, pt_get(pt, i), base + ((u64)i << PAGE_SHIFT));
 	}
 	return nr;
 }
@@ -153,8 +152,8 @@ static struct page *check_table_entry(struct walk *w, enum pt_level level, pte_t
 	struct page *pt = chk_page(m, pte_pfn(e));
 
 	if (!chk_true(w->c, CHK_table_entry, __func__, chk_obj(OBJ_PTE, w->mm, addr),
-		      (e & _PAGE_PRESENT) && pt && pt->type == table_type(pt_below(&m->geo, level)) &&
-			      pt->mem,
+		      (e & _PAGE_PRESENT) && pt &&
+			      pt->type == table_type(pt_below(&m->geo, level)) && pt->mem,
 		      "a live table of the level below", "something else"))
 		return NULL;
 	if (w->refs)
@@ -200,13 +199,12 @@ static u32 check_upper_table(struct walk *w, struct page *pt, enum pt_level leve
 	u64 span = (u64)1 << geo->shift[level];
 	u32 nr = 0;
 
-	for (unsigned int i = 0; i < end; i++) {
+	for (unsigned int i = chk_next_entry(pt, 0, end); i < end;
+	     i = chk_next_entry(pt, i + 1, end)) {
 		u64 addr = base + i * span;
 		pte_t e = pt_get(pt, i);
 		struct page *child;
 
-		if (pte_none(e))
-			continue;
 		nr++;
 		child = check_table_entry(w, level, e, addr);
 		if (!child)

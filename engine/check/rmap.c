@@ -238,13 +238,12 @@ void chk_mapping(struct chk *c, struct file_inode *inode)
 	if (!chk_eq(c, CHK_i_mmap_nodes, __func__, obj, inode->seen[SEEN_VMAS], nodes))
 		return;
 	for (struct rb_node *n = rb_first(&mapping->i_mmap); n; n = rb_next(n)) {
-		const struct vm_area_struct *vma =
-			rb_entry(n, struct vm_area_struct, shared.rb);
+		const struct vm_area_struct *vma = rb_entry(n, struct vm_area_struct, shared.rb);
 		pgoff_t last;
 
 		if (!chk_true(c, CHK_i_mmap_nodes, __func__, obj,
-			      vma->vm_file && vma->vm_file->f_inode == inode,
-			      "VMAs of this file", "another one"))
+			      vma->vm_file && vma->vm_file->f_inode == inode, "VMAs of this file",
+			      "another one"))
 			return;
 		chk_true(c, CHK_i_mmap_shape, __func__, obj, before <= vma->vm_pgoff,
 			 "ascending page offsets", "a descent");

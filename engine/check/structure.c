@@ -66,11 +66,11 @@ static bool check_list(struct chk *c, struct mm_struct *mm, struct mm_scan *s)
 		chk_true(c, CHK_list_links, __func__, obj, vma->vm_prev == prev,
 			 prev ? "vm_prev: the VMA before" : "vm_prev: none",
 			 vma->vm_prev ? "another VMA" : "none");
-		chk_true(c, CHK_vma_mm, __func__, obj, vma->vm_mm == mm, "vm_mm: the mm that lists it",
-			 "another mm");
-		if (prev && chk_true(c, CHK_list_order, __func__, obj,
-				     prev->vm_start < vma->vm_start,
-				     "a start above that of the VMA before", "below or equal"))
+		chk_true(c, CHK_vma_mm, __func__, obj, vma->vm_mm == mm,
+			 "vm_mm: the mm that lists it", "another mm");
+		if (prev &&
+		    chk_true(c, CHK_list_order, __func__, obj, prev->vm_start < vma->vm_start,
+			     "a start above that of the VMA before", "below or equal"))
 			chk_true(c, CHK_overlap, __func__, obj, prev->vm_end <= vma->vm_start,
 				 "a start at or above the end of the VMA before", "below");
 		check_vma(c, mm, vma);
@@ -128,7 +128,8 @@ void chk_sum(const struct mm_struct *mm, struct mm_scan *s)
 		sum_vma(vma, s);
 }
 
-/* The mm's list must have an end. Slots are compared, never followed: they may point to freed VMAs. */
+/* The mm's list must have an end. Slots are compared, never followed: they may point to freed VMAs.
+ */
 void chk_vmacache(struct chk *c, const struct task_struct *tsk)
 {
 	const struct mm_struct *mm = tsk->mm;

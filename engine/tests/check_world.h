@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * For tests of the checks: a machine with some of everything, handles to its parts, and pokes that can
- * be taken back.
+ * For tests of the checks: a machine with some of everything, handles to its parts, and pokes that
+ * can be taken back.
  */
 #ifndef FAULTLINE_TESTS_CHECK_WORLD_H
 #define FAULTLINE_TESTS_CHECK_WORLD_H
@@ -23,7 +23,8 @@ struct world {
 	struct machine *m;
 	struct task_struct *parent, *child, *kthread;
 	struct mm_struct *mm, *child_mm;
-	/* of the parent: pages 0-4 written, 4-6 the same but read-only, never touched; 8-12 a file */
+	/* of the parent: pages 0-4 written, 4-6 the same but read-only, never touched; 8-12 a file
+	 */
 	struct vm_area_struct *anon, *idle, *text;
 	struct vm_area_struct *child_anon;
 	struct file *file;
@@ -41,10 +42,10 @@ static inline void poke_at(struct world *w, void *at, size_t size)
 	memcpy(&p->old, at, size);
 }
 
-#define POKE(w, lvalue, val)                                                                       \
-	do {                                                                                       \
-		poke_at((w), (void *)&(lvalue), sizeof(lvalue));                                   \
-		(lvalue) = (val);                                                                  \
+#define POKE(w, lvalue, val)                                     \
+	do {                                                     \
+		poke_at((w), (void *)&(lvalue), sizeof(lvalue)); \
+		(lvalue) = (val);                                \
 	} while (0)
 
 static inline void unpoke(struct world *w)

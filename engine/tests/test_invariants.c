@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Every invariant holds in a machine with some of everything, and every one of them is seen to break:
- * each case pokes one thing and must find the row, its object, and what was expected and met.
+ * Every invariant holds in a machine with some of everything, and every one of them is seen to
+ * break: each case pokes one thing and must find the row, its object, and what was expected and
+ * met.
  */
 #include "check_world.h"
 
@@ -330,8 +331,7 @@ static void break_pte_user(struct world *w)
 
 static void break_pte_prot_none(struct world *w)
 {
-	POKE(w, *entry_of(w, w->mm, 0),
-	     (*entry_of(w, w->mm, 0) & ~_PAGE_PRESENT) | _PAGE_PROTNONE);
+	POKE(w, *entry_of(w, w->mm, 0), (*entry_of(w, w->mm, 0) & ~_PAGE_PRESENT) | _PAGE_PROTNONE);
 }
 
 static void break_pte_open(struct world *w)
@@ -346,10 +346,10 @@ static void break_pte_exec(struct world *w)
 
 /* ---- counters ------------------------------------------------------------------------------- */
 
-#define BREAK_MM_COUNTER(name, lvalue)                                                             \
-	static void break_##name(struct world *w)                                                  \
-	{                                                                                          \
-		POKE(w, w->mm->lvalue, w->mm->lvalue + 1);                                         \
+#define BREAK_MM_COUNTER(name, lvalue)                     \
+	static void break_##name(struct world *w)          \
+	{                                                  \
+		POKE(w, w->mm->lvalue, w->mm->lvalue + 1); \
 	}
 BREAK_MM_COUNTER(total_vm, total_vm)
 BREAK_MM_COUNTER(shared_vm, shared_vm)
@@ -564,7 +564,7 @@ static void break_pgd_list(struct world *w)
 struct breakage {
 	const char *row, *object, *expected, *actual; /* texts; NULL: any */
 	void (*poke)(struct world *w);
-	bool by_mm;          /* fl_check_mm() of the parent's mm sees it, too */
+	bool by_mm;	     /* fl_check_mm() of the parent's mm sees it, too */
 	const char *options; /* NULL: the default machine */
 };
 
@@ -621,7 +621,8 @@ static const struct breakage breakages[] = {
 	{"table_entry", "mm#0 address 0x20000000", NULL, NULL, break_table_entry, true, NULL},
 	{"table_entry", "mm#0 address 0x20000000", NULL, NULL, break_table_frame, true, NULL},
 	{"kernel_entries", "mm#0", "240", "239", break_kernel_entries, true, NULL},
-	{"kernel_entries", "mm#0", "1", "0", break_kernel_entries, true, "levels=3 kernel_pmd=shared"},
+	{"kernel_entries", "mm#0", "1", "0", break_kernel_entries, true,
+	 "levels=3 kernel_pmd=shared"},
 	{"kernel_pmd", "mm#0", "512", "511", break_kernel_pmd, true, "levels=3"},
 	{"pgd_user", "mm#0", "272", "271", break_pgd_user, true, "paravirt=xen"},
 	{"pte_in_vma", "mm#0 address 0x20014000", NULL, "outside", break_pte_in_vma, true, NULL},
@@ -675,8 +676,8 @@ static const struct breakage breakages[] = {
 	{"page_refcount", NULL, "2", "3", break_page_refcount, false, NULL},
 	{"page_refcount", NULL, "3", "2", break_cached_refcount, false, NULL},
 	{"page_mapcount", NULL, "2", "1", break_page_mapcount, false, NULL},
-	{"page_free_mapped", "mm#0 address 0x20002000", NULL, "a free page",
-	 break_page_free_mapped, true, NULL},
+	{"page_free_mapped", "mm#0 address 0x20002000", NULL, "a free page", break_page_free_mapped,
+	 true, NULL},
 	{"page_free_mapped", "mm#0 address 0x20002000", NULL, "a page that is not a user's",
 	 break_page_table_mapped, true, NULL},
 	{"page_cache", "inode 1", NULL, NULL, break_page_cache, false, NULL},

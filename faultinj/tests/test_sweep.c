@@ -43,6 +43,7 @@ enum bug {
 	INVARIANT,	  /* a refused fork breaks a rule that the check knows */
 	FALLBACK_OUTCOME, /* a benign refusal is not benign */
 	FALLBACK_STATE,	  /* a benign refusal gives the right result in the wrong state */
+	FALLBACK_LEAK,	  /* a benign refusal loses an object that only the census counts */
 	COLD_ONLY,	  /* a bug at a point that the pass in place cannot reach */
 	WEAK,		  /* a refused protect goes beyond what is allowed to it */
 	EXEC_STATE,	  /* a refused exec leaves more undone than the task */
@@ -233,6 +234,7 @@ static struct outcome do_fork(struct dummy *d, u32 op)
 		if (d->bug == FALLBACK_OUTCOME)
 			return failed(-ENOMEM);
 		odd = d->bug == FALLBACK_STATE;
+		d->leaked += d->bug == FALLBACK_LEAK;
 	}
 	if (refused(d, SITE_dup_mm_binfmt, GFP_KERNEL))
 		return fork_fails(d, op, false);
@@ -718,6 +720,9 @@ static void test_modes(void **state)
 	assert_int_equal(replay->stats.executed_ops, 0);
 	assert_int_equal(inplace->nr_found + replay->nr_found, 0);
 	assert_found(found, STATE, ORACLE_digest, field_key(), "op=4.page@pgd_alloc_pgd:1");
+	free(found);
+	found = sweep_with(program, NR_OPS, RETRY_FAILS, 0, SWEEP_REPLAY, 0);
+	assert_found(found, RETRY_FAILS, ORACLE_converge, "outcome", "op=0.slab@mmap_region_vma:1");
 	free(both);
 	free(inplace);
 	free(replay);
@@ -894,6 +899,14 @@ static void test_benign(void **state)
 	assert_found(r, FALLBACK_STATE, ORACLE_digest, "fallback-state", NULL);
 	assert_only(r, ORACLE_digest);
 	free(r);
+
+	for (u32 modes = 0; modes <= SWEEP_REPLAY; modes += SWEEP_REPLAY) {
+		r = sweep_with(program, NR_OPS, FALLBACK_LEAK, 0, modes, 0);
+		assert_found(r, FALLBACK_LEAK, ORACLE_census, "objects",
+			     "op=4.slab@anon_vma_clone_nowait:1");
+		assert_only(r, ORACLE_census);
+		free(r);
+	}
 }
 
 /* Hidden in place by the tables of an earlier attempt, found on a cold machine. */

@@ -34,6 +34,8 @@ int cmd_import_strace(int argc, char **argv);
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same, followed by where to find help. Returns EXIT_USAGE. */
 int usage_error(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What getopt_long() stumbled over; main() has silenced its own words. Returns EXIT_USAGE. */
+int option_error(const char *command, char **argv);
 /* A decimal number without sign; false: text is none, or above max. */
 bool parse_u64(const char *text, u64 max, u64 *out);
 

@@ -56,16 +56,27 @@ static int write_bytes(const struct program *p, const char *path, const char *ou
 	return status;
 }
 
+static int write_reference(const char *out)
+{
+	char *text;
+	int status;
+
+	if (program_print_reference(&text))
+		return no_memory();
+	status = output_write(out, text, strlen(text));
+	free(text);
+	return status;
+}
+
 int cmd_fmt(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"to", required_argument, NULL, 't'},
-		{"output", required_argument, NULL, 'o'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
+		{"to", required_argument, NULL, 't'}, {"no-expectations", no_argument, NULL, 'x'},
+		{"ops", no_argument, NULL, 'p'},      {"output", required_argument, NULL, 'o'},
+		{"help", no_argument, NULL, 'h'},     {0},
 	};
 	const char *out = NULL;
-	bool bytes = false;
+	bool bytes = false, strip = false, reference = false;
 	struct program p;
 	int c, status;
 
@@ -76,6 +87,12 @@ int cmd_fmt(int argc, char **argv)
 				return usage_error("fmt", "--to %s: there are text, bytes", optarg);
 			bytes = !strcmp(optarg, "bytes");
 			break;
+		case 'x':
+			strip = true;
+			break;
+		case 'p':
+			reference = true;
+			break;
 		case 'o':
 			out = optarg;
 			break;
@@ -83,16 +100,20 @@ int cmd_fmt(int argc, char **argv)
 			fputs(fmt_help, stdout);
 			return output_flush();
 		default:
-			return usage_error("fmt", "wrong option");
+			return option_error("fmt", argv);
 		}
 	}
-	if (argc - optind != 1)
-		return usage_error("fmt", "one FILE is needed");
+	if (reference && optind == argc)
+		return write_reference(out);
+	if (argc - optind != 1 || reference)
+		return usage_error("fmt", reference ? "--ops takes no FILE" : "one FILE is needed");
 	if (files_is_dir(argv[optind]))
 		return EXIT_USAGE;
 	status = load_one(&p, argv[optind]);
 	if (status)
 		return status;
+	for (u32 i = 0; strip && i < p.nr_ops; i++)
+		p.ops[i].expect = (struct expect){.kind = EXPECT_NONE};
 	status = bytes ? write_bytes(&p, argv[optind], out) : write_text(&p, out);
 	program_free(&p);
 	return status;
@@ -132,7 +153,7 @@ int cmd_gen(int argc, char **argv)
 			fputs(gen_help, stdout);
 			return output_flush();
 		default:
-			return usage_error("gen", "wrong option");
+			return option_error("gen", argv);
 		}
 	}
 	if (!have_seed || optind != argc)

@@ -186,7 +186,7 @@ static void run_program(struct worker *w, const struct program *p, const struct 
 	struct target_options opt;
 	struct target_result first, again;
 
-	worker_target(w, cfg, &opt);
+	worker_target(w, p, cfg, &opt);
 	opt.max_ops = args->max_ops;
 	if (args->trace) {
 		opt.event = on_event;
@@ -317,7 +317,8 @@ static int check_level(const char *name, enum check_level *level)
 	return usage_error("run", "--check %s: there are off, touched, full", name);
 }
 
-static int run_option(int c, struct session *ses, struct run_args *args, struct fi_plan *plan)
+static int run_option(int c, char **argv, struct session *ses, struct run_args *args,
+		      struct fi_plan *plan)
 {
 	char why[160];
 	u64 n;
@@ -358,7 +359,7 @@ static int run_option(int c, struct session *ses, struct run_args *args, struct 
 		ses->json = true;
 		return 0;
 	default:
-		return usage_error("run", "wrong option");
+		return option_error("run", argv);
 	}
 }
 
@@ -392,7 +393,7 @@ int cmd_run(int argc, char **argv)
 			fputs(help, stdout);
 			return session_exit(&ses, EXIT_CLEAN);
 		}
-		status = run_option(c, &ses, &args, &plan);
+		status = run_option(c, argv, &ses, &args, &plan);
 		if (status)
 			return session_exit(&ses, status);
 	}

@@ -189,7 +189,7 @@ static void sites_job(struct worker *w, struct file_result *res)
 
 	if (!worker_load(w, &p, &cfg, res))
 		return;
-	worker_target(w, &cfg, &topt);
+	worker_target(w, &p, &cfg, &topt);
 	topt.check = CHECK_OFF;
 	err = target_init(t, &p, &topt, no_finding, NULL);
 	if (!err) {
@@ -379,7 +379,7 @@ int cmd_sites(int argc, char **argv)
 			ses.json = true;
 			break;
 		default:
-			status = usage_error("sites", "wrong option");
+			status = option_error("sites", argv);
 		}
 	}
 	if (!status)

@@ -104,7 +104,7 @@ static void sweep_job(struct worker *w, struct file_result *res)
 
 	if (!worker_load(w, &p, &cfg, res))
 		return;
-	worker_target(w, &cfg, &topt);
+	worker_target(w, &p, &cfg, &topt);
 	topt.check = CHECK_TOUCHED;
 	if (target_init(t, &p, &topt, on_finding, &caught)) {
 		sweep_status(-ENOMEM, w->path, res);
@@ -269,7 +269,7 @@ static int mode_list(const char *list, u32 *modes)
 	return 0;
 }
 
-static int sweep_option(int c, struct session *ses, struct sweep_args *args)
+static int sweep_option(int c, char **argv, struct session *ses, struct sweep_args *args)
 {
 	switch (c) {
 	case 'c':
@@ -287,7 +287,7 @@ static int sweep_option(int c, struct session *ses, struct sweep_args *args)
 		ses->json = true;
 		return 0;
 	default:
-		return usage_error("sweep", "wrong option");
+		return option_error("sweep", argv);
 	}
 }
 
@@ -316,7 +316,7 @@ int cmd_sweep(int argc, char **argv)
 			fputs(help, stdout);
 			return session_exit(&ses, EXIT_CLEAN);
 		}
-		status = sweep_option(c, &ses, &args);
+		status = sweep_option(c, argv, &ses, &args);
 		if (status)
 			return session_exit(&ses, status);
 	}

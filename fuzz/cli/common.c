@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,12 @@ int usage_error(const char *command, const char *fmt, ...)
 	va_end(ap);
 	fprintf(stderr, "; see faultline %s --help\n", command);
 	return EXIT_USAGE;
+}
+
+int option_error(const char *command, char **argv)
+{
+	return usage_error(command, "%s: unknown option, or its argument is missing",
+			   argv[optind - 1]);
 }
 
 bool parse_u64(const char *text, u64 max, u64 *out)

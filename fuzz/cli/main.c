@@ -2,6 +2,7 @@
 /* The `faultline` command. */
 #include "cli.h"
 
+#include <getopt.h>
 #include <signal.h>
 #include <string.h>
 
@@ -46,6 +47,7 @@ int main(int argc, char **argv)
 {
 	/* a reader that has gone is an error of writing, which is said, and not a death */
 	signal(SIGPIPE, SIG_IGN);
+	opterr = 0;
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_USAGE;

@@ -240,7 +240,8 @@ bad:
 	return false;
 }
 
-void worker_target(struct worker *w, const struct machine_config *cfg, struct target_options *opt)
+void worker_target(struct worker *w, const struct program *p, const struct machine_config *cfg,
+		   struct target_options *opt)
 {
 	struct shared *sh = w->ses->shared;
 
@@ -248,6 +249,8 @@ void worker_target(struct worker *w, const struct machine_config *cfg, struct ta
 		.machine = *cfg,
 		.alloc = w->ses->alloc,
 		.check = w->ses->check,
+		/* only text has lines, and only there somebody meant what is expected */
+		.expectations = p->nr_ops && p->ops[0].line,
 		.fi = &sh->fi,
 		.cover = &sh->cover,
 		.position = &sh->op,

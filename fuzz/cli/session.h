@@ -50,7 +50,8 @@ void worker_text(struct worker *w, const char *text, size_t len);
 bool worker_load(struct worker *w, struct program *p, struct machine_config *cfg,
 		 struct file_result *res);
 /* Options of a target as the session has them. */
-void worker_target(struct worker *w, const struct machine_config *cfg, struct target_options *opt);
+void worker_target(struct worker *w, const struct program *p, const struct machine_config *cfg,
+		   struct target_options *opt);
 
 typedef void (*job_fn)(struct worker *w, struct file_result *res);
 typedef void (*result_fn)(struct session *ses, const char *path, const struct file_result *res);

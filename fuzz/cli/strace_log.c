@@ -104,6 +104,7 @@ struct reader {
 	bool in_head;
 	s64 deferred[8]; /* new processes, said in the middle of the line that is being read */
 	u32 nr_deferred;
+	bool cut; /* the line that is being read does not end */
 	struct prog_error *err;
 };
 
@@ -385,6 +386,7 @@ static bool take_line(struct reader *rd, const char **p, size_t *len)
 	if (rd->p == rd->end)
 		return false;
 	nl = memchr(rd->p, '\n', (size_t)(rd->end - rd->p));
+	rd->cut = !nl;
 	*p = rd->p;
 	*len = (size_t)((nl ? nl : rd->end) - rd->p);
 	rd->p = nl ? nl + 1 : rd->end;
@@ -488,6 +490,9 @@ int strace_log_read(struct strace_log *log, const char *text, size_t len, struct
 	log->head.p = text;
 	while (!ret && take_line(&rd, &p, &n)) {
 		ret = mend(&rd, &p, &n);
+		/* Its last number may be cut, which nothing else would show. */
+		if (!ret && rd.cut)
+			ret = fail(&rd, rd.line, "the log is cut off in this line");
 		if (!ret)
 			ret = one_line(&rd, p, n, rd.line);
 		for (; !ret && rd.nr_deferred; rd.announced = true)

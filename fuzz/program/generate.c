@@ -10,21 +10,21 @@
 
 #include "program_priv.h"
 
-#define MAX_LIVE     24u /* tasks that the generator keeps alive */
-#define MAX_MAPS     64u /* mappings that it remembers */
+#define MAX_LIVE     24u  /* tasks that the generator keeps alive */
+#define MAX_MAPS     256u /* mappings that it remembers */
 #define MAX_FILES    16u
 #define WINDOW_PAGES 64u
 
 struct live_task {
 	u32 ref;
-	u32 image;    /* tasks with the same number have, or inherited, the same mappings */
+	u32 image;    /* tasks with the same number share an mm */
 	u32 waits_on; /* its vfork child, or NO_REF */
 	bool kernel;
 };
 
 struct live_map {
 	u32 ref, image;
-	u32 pages;
+	u32 pages, prot;
 };
 
 struct gen {
@@ -73,28 +73,29 @@ static struct arg addr(enum addr_base base, u32 ref, u64 val)
 /* ---- operands
  * -------------------------------------------------------------------------------------- */
 
+/* Waiting tasks and kernel threads act too, but seldom. */
 static struct live_task *pick_task(struct gen *g)
 {
-	struct live_task *t = NULL;
+	u32 start = below(g, g->nr_tasks);
 
-	/* Waiting tasks and kernel threads act too, but seldom. */
-	for (u32 i = 0; i < 8; i++) {
-		t = &g->tasks[below(g, g->nr_tasks)];
-		if ((t->waits_on == NO_REF && !t->kernel) || chance(g, 5))
-			break;
+	for (u32 i = 0; i < g->nr_tasks; i++) {
+		struct live_task *t = &g->tasks[(start + i) % g->nr_tasks];
+
+		if ((t->waits_on == NO_REF && !t->kernel) || chance(g, 3))
+			return t;
 	}
-	return t;
+	return &g->tasks[start];
 }
 
-/* Starts anywhere and takes the first that the task should have. */
-static const struct live_map *pick_map(struct gen *g, const struct live_task *t)
+/* Starts anywhere and takes the first that the task should have and may use so. */
+static const struct live_map *pick_map(struct gen *g, const struct live_task *t, u32 prot)
 {
 	u32 start = g->nr_maps ? below(g, g->nr_maps) : 0;
 
 	for (u32 i = 0; i < g->nr_maps; i++) {
 		const struct live_map *m = &g->maps[(start + i) % g->nr_maps];
 
-		if (m->image == t->image || chance(g, 2))
+		if ((m->image == t->image && (m->prot & prot) == prot) || chance(g, 2))
 			return m;
 	}
 	return NULL;
@@ -155,9 +156,9 @@ static struct arg window_addr(struct gen *g)
 }
 
 /* A page of something that should be mapped; *left: how many pages of it follow. */
-static struct arg mapped_addr(struct gen *g, const struct live_task *t, u32 *left)
+static struct arg mapped_addr(struct gen *g, const struct live_task *t, u32 prot, u32 *left)
 {
-	const struct live_map *m = chance(g, 90) ? pick_map(g, t) : NULL;
+	const struct live_map *m = chance(g, 90) ? pick_map(g, t, prot) : NULL;
 	u32 page;
 
 	if (m) {
@@ -181,7 +182,7 @@ static void range_args(struct gen *g, const struct live_task *t, struct op *op)
 {
 	u32 left;
 
-	op->args[0] = mapped_addr(g, t, &left);
+	op->args[0] = mapped_addr(g, t, 0, &left);
 	op->args[1].val = chance(g, 80) ? pages(1 + below(g, left)) : some_len(g);
 	if (chance(g, 2))
 		op->args[0].val += 1 + below(g, 4095);
@@ -206,23 +207,48 @@ static u32 some_clone_flags(struct gen *g)
 /* ---- operations
  * --------------------------------------------------------------------------------------- */
 
-static void remember_map(struct gen *g, u32 ref, const struct live_task *t, u64 len)
+static void remember_map(struct gen *g, const struct live_map *m)
 {
-	struct live_map m = {ref, t->image, (u32)(PAGE_ALIGN(len) >> PAGE_SHIFT)};
-
-	if (!m.pages)
+	if (!m->pages)
 		return;
 	if (g->nr_maps < MAX_MAPS)
-		g->maps[g->nr_maps++] = m;
+		g->maps[g->nr_maps++] = *m;
 	else
-		g->maps[below(g, MAX_MAPS)] = m;
+		g->maps[below(g, MAX_MAPS)] = *m;
 }
 
-static void forget_map(struct gen *g, u32 ref)
+static void forget_map(struct gen *g, u32 ref, u32 image)
 {
 	for (u32 i = 0; i < g->nr_maps; i++)
-		if (g->maps[i].ref == ref)
+		if (g->maps[i].ref == ref && g->maps[i].image == image)
 			g->maps[i--] = g->maps[--g->nr_maps];
+}
+
+/* The image has gone: its tasks have another one, or have exited. */
+static void forget_image(struct gen *g, u32 image)
+{
+	for (u32 i = 0; i < g->nr_tasks; i++)
+		if (g->tasks[i].image == image)
+			return;
+	for (u32 i = 0; i < g->nr_maps; i++)
+		if (g->maps[i].image == image)
+			g->maps[i--] = g->maps[--g->nr_maps];
+}
+
+/* A new mm with the mappings of another, or with none. */
+static u32 new_image(struct gen *g, const u32 *from)
+{
+	u32 image = ++g->nr_images, nr = g->nr_maps;
+
+	for (u32 i = 0; from && i < nr; i++) {
+		struct live_map m = g->maps[i];
+
+		if (m.image != *from)
+			continue;
+		m.image = image;
+		remember_map(g, &m);
+	}
+	return image;
 }
 
 static void gen_mmap(struct gen *g, const struct live_task *t, struct op *op)
@@ -252,18 +278,22 @@ static void gen_mmap(struct gen *g, const struct live_task *t, struct op *op)
 	op->args[1].val = some_len(g);
 	op->args[2].val = prot;
 	op->args[3].val = flags;
-	remember_map(g, op->def, t, op->args[1].val);
+	remember_map(g, &(struct live_map){op->def, t->image,
+					   (u32)(PAGE_ALIGN(op->args[1].val) >> PAGE_SHIFT), prot});
 }
 
 static void gen_child(struct gen *g, struct live_task *t, const struct op *op)
 {
-	struct live_task *child;
-	bool vfork = op->code == OP_vfork;
+	struct live_task *child = &g->tasks[g->nr_tasks];
+	bool vm = op->code == OP_vfork, vfork = op->code == OP_vfork;
 
-	if (op->code == OP_clone)
+	if (op->code == OP_clone) {
+		vm = op->args[0].val & CLONE_VM;
 		vfork = op->args[0].val & CLONE_VFORK;
-	child = &g->tasks[g->nr_tasks++];
-	*child = (struct live_task){op->def, t->image, NO_REF, op->code == OP_kthread || t->kernel};
+	}
+	*child = (struct live_task){op->def, vm ? t->image : new_image(g, &t->image), NO_REF,
+				    op->code == OP_kthread || t->kernel};
+	g->nr_tasks++;
 	if (vfork)
 		t->waits_on = child->ref;
 }
@@ -278,7 +308,7 @@ static void release_parent(struct gen *g, u32 child)
 
 static int gen_exec(struct gen *g, struct live_task *t, struct op *op)
 {
-	u32 nr = below(g, 5), at = below(g, 8);
+	u32 nr = below(g, 5), at = below(g, 8), old;
 	bool absolute = chance(g, 20);
 
 	for (u32 i = 0; i < nr; i++) {
@@ -304,15 +334,21 @@ static int gen_exec(struct gen *g, struct live_task *t, struct op *op)
 	op->args[1].val = chance(g, 50) ? pages(1 + below(g, 4)) : 0;
 	op->args[2].ref = chance(g, 50) ? pick_file(g) : NO_REF;
 	op->args[3].val = chance(g, 80) ? 0 : 1;
-	t->image = ++g->nr_images;
+	old = t->image;
+	t->image = new_image(g, NULL);
+	forget_image(g, old);
 	release_parent(g, t->ref);
+	t->kernel = false;
 	return 0;
 }
 
 static void gen_exit(struct gen *g, struct live_task *t)
 {
+	u32 image = t->image;
+
 	release_parent(g, t->ref);
 	*t = g->tasks[--g->nr_tasks];
+	forget_image(g, image);
 }
 
 static void gen_open(struct gen *g, struct op *op)
@@ -352,7 +388,7 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 	case OP_munmap:
 		range_args(g, t, op);
 		if (op->args[0].base == BASE_REF && chance(g, 70))
-			forget_map(g, op->args[0].ref);
+			forget_map(g, op->args[0].ref, t->image);
 		return 0;
 	case OP_mprotect:
 		range_args(g, t, op);
@@ -366,7 +402,7 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 		op->args[1].val = ++g->tag;
 		/* fall through */
 	case OP_read:
-		op->args[0] = mapped_addr(g, t, &left);
+		op->args[0] = mapped_addr(g, t, op->code == OP_write ? PROT_WRITE : 0, &left);
 		op->args[0].val += chance(g, 10) ? below(g, 4096) : 0;
 		return 0;
 	case OP_clone:
@@ -426,12 +462,11 @@ static u32 requests(enum op_code code)
 	}
 }
 
-static int gen_mark(struct gen *g, struct op *op)
+static int gen_mark(struct gen *g, struct op *op, u32 nr)
 {
 	static const u8 classes[] = {FL_CLASS_page, FL_CLASS_page, FL_CLASS_slab, FL_CLASS_slab,
 				     FL_CLASS_ctor, FL_CLASS_acct, FL_CLASS_hook, FL_CLASS_intr};
 	struct fi_item *item = program_add_fault(g->p, op);
-	u32 nr = requests((enum op_code)op->code);
 
 	if (!item)
 		return -ENOMEM;
@@ -440,7 +475,7 @@ static int gen_mark(struct gen *g, struct op *op)
 	item->from = 1 + below(g, nr);
 	if (chance(g, 50)) {
 		item->class = classes[below(g, ARRAY_SIZE(classes))];
-		item->from = 1 + below(g, nr / 2);
+		item->from = 1 + below(g, (nr + 1) / 2);
 	}
 	if (chance(g, 10)) {
 		item->site = (u16)(1 + below(g, FL_NR_SITES - 1));
@@ -488,13 +523,14 @@ static int gen_op(struct gen *g)
 	struct live_task *t;
 	enum op_code code;
 	struct op *op;
+	u32 nr;
 	int ret;
 
 	do {
 		t = pick_task(g);
 		code = pick_op(g);
 		/* The child of a vfork soon does what its parent waits for. */
-		if (t->ref && chance(g, 15))
+		if (t->ref && chance(g, 40))
 			for (u32 i = 0; i < g->nr_tasks; i++)
 				if (g->tasks[i].waits_on == t->ref)
 					code = chance(g, 50) ? OP_exec : OP_exit;
@@ -504,8 +540,9 @@ static int gen_op(struct gen *g)
 	if (!op)
 		return -ENOMEM;
 	ret = gen_args(g, t, op);
-	if (!ret && requests(code) && chance(g, 10))
-		ret = gen_mark(g, op);
+	nr = requests(code);
+	if (!ret && nr && chance(g, 10))
+		ret = gen_mark(g, op, nr);
 	return ret;
 }
 

@@ -349,9 +349,9 @@ static int parse_addr(struct parser *ps, struct arg *arg)
 		ret = name_use(ps, w, DEF_RESULT, &arg->ref);
 		return ret ? ret : parse_offsets(ps, &arg->val);
 	}
-	for (u8 i = 0; i < NR_BASES; i++) {
+	for (u32 i = 0; i < NR_BASES; i++) {
 		if (base_names[i] && word_is(w, base_names[i])) {
-			arg->base = i;
+			arg->base = (u8)i;
 			ps->cur += w.len;
 			return parse_offsets(ps, &arg->val);
 		}
@@ -462,13 +462,21 @@ static int parse_seg(struct parser *ps, struct op *op)
 		return ret;
 	if (seg->start.base != BASE_ABS && seg->start.base != BASE_WINDOW)
 		return fail(ps, "a segment starts at a number or in the window");
-	if ((ret = expect_char(ps, ',')) || (ret = parse_number(ps, &seg->len)) ||
-	    (ret = expect_char(ps, ',')) || (ret = parse_letters(ps, ARG_PROT, &prot)))
+	ret = expect_char(ps, ',');
+	if (!ret)
+		ret = parse_number(ps, &seg->len);
+	if (!ret)
+		ret = expect_char(ps, ',');
+	if (!ret)
+		ret = parse_letters(ps, ARG_PROT, &prot);
+	if (ret)
 		return ret;
 	seg->prot = (u32)prot;
-	if (accept(ps, ',') && (ret = parse_file(ps, &seg->file)))
-		return ret;
-	if (accept(ps, ',') && (ret = parse_number(ps, &seg->offset)))
+	if (accept(ps, ','))
+		ret = parse_file(ps, &seg->file);
+	if (!ret && accept(ps, ','))
+		ret = parse_number(ps, &seg->offset);
+	if (ret)
 		return ret;
 	return expect_char(ps, ']');
 }
@@ -481,6 +489,8 @@ static int parse_one_arg(struct parser *ps, struct op *op, u32 *next, u32 *given
 	struct word w;
 	u32 i = *next;
 
+	if (!peek(ps) || peek(ps) == ')')
+		return expected(ps, "an argument");
 	if (accept(ps, '['))
 		return parse_seg(ps, op);
 	w = peek_word(ps);
@@ -706,7 +716,7 @@ static int parse_op(struct parser *ps)
 	struct word def, task = peek_word(ps);
 	const struct op_info *info;
 	struct op *op;
-	u32 code, task_ref;
+	u32 code = NR_OPS, task_ref;
 	int ret;
 
 	if (word_is(task, "sched"))
@@ -715,8 +725,14 @@ static int parse_op(struct parser *ps)
 		return not_yet(ps, "op @point:n { ops }");
 	if (!is_name(task, 't'))
 		return expected(ps, "the task that acts (tN:)");
-	if ((ret = name_use(ps, task, DEF_TASK, &task_ref)) || (ret = expect_char(ps, ':')) ||
-	    (ret = parse_def(ps, &def)) || (ret = parse_op_code(ps, &code)))
+	ret = name_use(ps, task, DEF_TASK, &task_ref);
+	if (!ret)
+		ret = expect_char(ps, ':');
+	if (!ret)
+		ret = parse_def(ps, &def);
+	if (!ret)
+		ret = parse_op_code(ps, &code);
+	if (ret)
 		return ret;
 	info = &op_table[code];
 	ret = check_def(ps, info, def);
@@ -731,7 +747,10 @@ static int parse_op(struct parser *ps)
 	if (!op)
 		return -ENOMEM;
 	op->line = ps->line;
-	if ((ret = parse_args(ps, op)) || (ret = parse_rest(ps, op)))
+	ret = parse_args(ps, op);
+	if (!ret)
+		ret = parse_rest(ps, op);
+	if (ret)
 		return ret;
 	/* Without a machine line the first comments speak of the whole program. */
 	ret = take_lead(ps, p->nr_ops == 1 && !ps->machine_seen ? &p->head : &op->comment);

@@ -733,6 +733,8 @@ static bool expected_outcome(const struct target *t, const struct target_task *t
  */
 static bool expectations_hold(const struct target *t)
 {
+	if (!t->opt.expectations)
+		return false;
 	if (t->marks)
 		return !t->plan || !t->plan->nr || !t->nr_faults;
 	return !t->p->nr_faults && !t->nr_faults;
@@ -1016,7 +1018,8 @@ static u32 target_teardown(void *s)
 	return vs.nr;
 }
 
-/* Tables and rmap objects that a failed operation leaves behind are live, though no digest shows them. */
+/* Tables and rmap objects that a failed operation leaves behind are live, though no digest shows
+ * them. */
 static u64 target_residue(void *s)
 {
 	const struct target *t = s;

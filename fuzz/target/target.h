@@ -69,6 +69,8 @@ struct target_options {
 	struct machine_config machine; /* checked */
 	const struct fl_allocator_ops *alloc;
 	enum check_level check;
+	/* Judge what the program expects. Of a fuzzer's bytes that means nothing. */
+	bool expectations;
 	u32 max_ops;    /* operations that run before the rest is left out, 0: all */
 	struct fi *fi;  /* the injector; the caller's, so that it may lie in shared memory */
 	struct cover *cover;             /* or NULL */

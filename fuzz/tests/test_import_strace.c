@@ -350,6 +350,8 @@ static void test_bad_logs(void **state)
 	assert_bad_log("", 0, "no call");
 	assert_bad_log("# only a comment\n", 0, "no call");
 	assert_bad_log("1 brk(NULL) = 0x1000\n1 mmap(NULL, 40", 2, "cut off");
+	assert_bad_log("1 brk(NULL) = 0x1000\n1 brk(NULL) = 0x10", 2, "cut off");
+	assert_bad_log("1 brk(NULL) = 0x1000\n1 mmap(NULL, 40\n", 2, "cut off");
 	assert_bad_log("1 brk(NULL) = 0x1000\n\nhello\n", 3, "not a line");
 	assert_bad_log("1 mmap(NULL, 4096 <unfinished ...>\n1 <... mmap resumed>, PROT", 2,
 		       "cut off");

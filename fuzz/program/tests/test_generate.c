@@ -56,24 +56,25 @@ static void test_round_trip(void **state)
 static void test_known_seed(void **state)
 {
 	static const char want[] = "# faultline 1\n"
-				   "machine seqnum_bits=2 teardown=shuffle:951\n"
-				   "t0: munmap(brk+3p, 3p)\n"
-				   "t0: t1 = vfork()\n"
-				   "t1: munmap(stack-1p, 2p)\n"
-				   "t1: exec([w+7p, 3p, rw], brk=w+12p, binfmt=1)\n"
-				   "t1: f0 = open(6p, w)\n"
-				   "t1: write(w+60p, 1)\n"
-				   "t0: r0 = mmap(w+13p, 1p, none, private|anon)\n"
-				   "t0: write(w+24p, 2)\n"
-				   "t1: read(w+17p)\n"
-				   "t1: r1 = mmap(w+11p, 812p, rx, private|anon) !any:3\n"
-				   "t1: write(w+59p, 3)\n"
-				   "t0: mprotect(r0, 1p, r)\n";
+				   "machine teardown=oldest\n"
+				   "t0: binfmt_going(0, 0)\n"
+				   "t0: exec([w+3p, 3p, w], [w+8p, 4p, rw], [w+14p, 5p, rwx], "
+				   "[w+21p, 2p, rw], brk=w+26p)\n"
+				   "t0: binfmt_going(0, 0)\n"
+				   "t0: r0 = mmap(w+509p, 4p, rwx, private|anon|fixed) !any:1\n"
+				   "t0: write(r0+1p, 1)\n"
+				   "t0: modify_ldt(0xc4e, 0x1d3)\n"
+				   "t0: write(r0+2p, 2)\n"
+				   "t0: r1 = mmap(0x0, 3p, none, private|anon)\n"
+				   "t0: exec(stack=1p)\n"
+				   "t0: t1 = fork()\n"
+				   "t1: r2 = mmap(0x0, 1469p, rw, private|anon)\n"
+				   "t0: r3 = mmap(0x0, 1p, rw, private|anon)\n";
 	struct program p;
 	char *text;
 
 	(void)state;
-	assert_int_equal(program_generate(&p, 2, 12), 0);
+	assert_int_equal(program_generate(&p, 1, 12), 0);
 	text = text_of(&p);
 	assert_string_equal(text, want);
 	free(text);
