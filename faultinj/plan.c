@@ -84,7 +84,7 @@ static int take_fraction(struct scan *s, u32 *ppm)
 {
 	const char *start = s->p;
 	u32 unit = PPM_ONE;
-	u64 whole, v;
+	u64 whole = 0, v;
 	int err;
 
 	err = take_number(s, "expected a probability at", &whole);

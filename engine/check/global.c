@@ -389,8 +389,8 @@ static void check_pgd_list(struct chk *c)
 	if (m->geo.shared_kernel_pmd)
 		return;
 	list_for_each_entry(mm, &m->mms, mms)
-		chk_true(c, CHK_pgd_list, __func__, chk_obj(OBJ_MM, mm, 0), mm->pgd->pt_mm == mm,
-			 "its pgd on the list", "not there");
+		chk_true(c, CHK_pgd_list, __func__, chk_obj(OBJ_MM, mm, 0),
+			 mm->pgd && mm->pgd->pt_mm == mm, "its pgd on the list", "not there");
 }
 
 /* ---- all ------------------------------------------------------------------------------------ */

@@ -25,6 +25,7 @@ struct parser {
 	const char *cur, *end; /* the rest of this line */
 	u32 line;
 	bool machine_seen;
+	bool machine_kept; /* it says something, so it will be printed */
 	struct machine_config cfg;
 	u64 options_seen; /* bit per machine option */
 	struct strbuf options;
@@ -60,8 +61,7 @@ static const char *quote(struct parser *ps, const char *text, size_t len)
 	return ps->quote;
 }
 
-/* ---- tokens
- * ---------------------------------------------------------------------------------------- */
+/* ---- tokens ---------------------------------------------------------------------------------- */
 
 static bool is_word_char(char c)
 {
@@ -140,8 +140,7 @@ static int expect_char(struct parser *ps, char c)
 	return accept(ps, c) ? 0 : expected(ps, text);
 }
 
-/* ---- hints
- * ------------------------------------------------------------------------------------------- */
+/* ---- hints ----------------------------------------------------------------------------------- */
 
 #define HINT_LEN 16u
 
@@ -199,8 +198,7 @@ static int not_yet(struct parser *ps, const char *what)
 	return fail(ps, "%s: not supported yet", what);
 }
 
-/* ---- numbers and names
- * ---------------------------------------------------------------------------------- */
+/* ---- numbers and names ----------------------------------------------------------------------- */
 
 /* Decimal or 0x, with an optional p for pages. */
 static int parse_number(struct parser *ps, u64 *val)
@@ -310,8 +308,7 @@ static void names_free(struct names *names)
 	free(names);
 }
 
-/* ---- arguments
- * ------------------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------- */
 
 /* { ('+' | '-') number }, in two's complement. */
 static int parse_offsets(struct parser *ps, u64 *val)
@@ -537,8 +534,7 @@ static int parse_args(struct parser *ps, struct op *op)
 	return 0;
 }
 
-/* ---- marks and expectation
- * ----------------------------------------------------------------------------- */
+/* ---- marks and expectation ------------------------------------------------------------------- */
 
 static int parse_mark(struct parser *ps, struct op *op)
 {
@@ -614,9 +610,7 @@ static int parse_expect(struct parser *ps, struct expect *expect)
 	return parse_addr(ps, &expect->val);
 }
 
-/* ---- lines
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 /* Gives the comments that wait to *field; an empty line keeps its place among them. */
 static int take_lead(struct parser *ps, char **field)
@@ -716,7 +710,7 @@ static int parse_op(struct parser *ps)
 	struct word def, task = peek_word(ps);
 	const struct op_info *info;
 	struct op *op;
-	u32 code = NR_OPS, task_ref;
+	u32 code = NR_OPS, task_ref = 0;
 	int ret;
 
 	if (word_is(task, "sched"))
@@ -753,7 +747,7 @@ static int parse_op(struct parser *ps)
 	if (ret)
 		return ret;
 	/* Without a machine line the first comments speak of the whole program. */
-	ret = take_lead(ps, p->nr_ops == 1 && !ps->machine_seen ? &p->head : &op->comment);
+	ret = take_lead(ps, p->nr_ops == 1 && !ps->machine_kept ? &p->head : &op->comment);
 	if (ret)
 		return ret;
 	return def.len ? name_define(ps, def, info->def, op->def) : 0;
@@ -827,7 +821,8 @@ static int parse_machine(struct parser *ps)
 	}
 	if (ps->options.failed || program_set_text(&ps->p->machine, ps->options.s, ps->options.len))
 		return -ENOMEM;
-	return take_lead(ps, &ps->p->head);
+	ps->machine_kept = ps->p->machine || ps->p->teardown != TEARDOWN_NEWEST;
+	return ps->machine_kept ? take_lead(ps, &ps->p->head) : 0;
 }
 
 /* "# faultline 1" */
@@ -859,7 +854,7 @@ static int parse_line(struct parser *ps)
 	skip_blanks(ps);
 	if (ps->cur == ps->end) {
 		/* Nothing to stand apart from at the very top. */
-		ps->blank = ps->lead.len || ps->p->nr_ops || ps->machine_seen;
+		ps->blank = ps->lead.len || ps->p->nr_ops || ps->machine_kept;
 		return 0;
 	}
 	if (*ps->cur == '#') {
@@ -887,7 +882,7 @@ static int parse_lines(struct parser *ps, const char *text, size_t len)
 	if (ret)
 		return ret;
 	ps->blank = false;
-	return take_lead(ps, ps->p->nr_ops || ps->machine_seen ? &ps->p->foot : &ps->p->head);
+	return take_lead(ps, ps->p->nr_ops || ps->machine_kept ? &ps->p->foot : &ps->p->head);
 }
 
 int program_parse(struct program *p, const char *text, size_t len, struct prog_error *err)

@@ -138,9 +138,9 @@ int program_set_teardown(struct program *p, const char *text, size_t len)
 	static const char shuffle[] = "shuffle:";
 	u64 seed = 0;
 
-	for (u8 i = 0; i < TEARDOWN_SHUFFLE; i++) {
+	for (u32 i = 0; i < TEARDOWN_SHUFFLE; i++) {
 		if (len == strlen(teardown_names[i]) && !memcmp(text, teardown_names[i], len)) {
-			p->teardown = i;
+			p->teardown = (u8)i;
 			p->teardown_seed = 0;
 			return 0;
 		}
@@ -157,8 +157,7 @@ int program_set_teardown(struct program *p, const char *text, size_t len)
 	return 0;
 }
 
-/* ---- equality
- * ------------------------------------------------------------------------------------ */
+/* ---- equality -------------------------------------------------------------------------------- */
 
 static bool arg_equal(const struct arg *a, const struct arg *b)
 {
@@ -218,8 +217,7 @@ bool program_equal(const struct program *a, const struct program *b)
 	return true;
 }
 
-/* ---- the machine line
- * ------------------------------------------------------------------------------ */
+/* ---- the machine line ------------------------------------------------------------------------ */
 
 int for_each_option(const char *text, size_t len, option_fn fn, void *priv)
 {
@@ -267,8 +265,7 @@ int program_machine(const struct program *p, struct machine_config *cfg, struct 
 	return p->machine ? for_each_option(p->machine, strlen(p->machine), machine_option, &a) : 0;
 }
 
-/* ---- files
- * ------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static int load_fail(struct prog_error *err, int ret)
 {

@@ -157,6 +157,8 @@ static void test_normal_form(void **state)
 			"t2: exec([0x1000, 1p, r], brk=w, stack=1p, binfmt=1)\n");
 	/* A machine line that says nothing goes. */
 	prints_as(MAGIC "machine\nt0: exit()\n", MAGIC "t0: exit()\n");
+	prints_as(MAGIC "# a\nmachine teardown=newest # b\n\n# c\n", MAGIC "# a\n# b\n\n# c\n");
+	prints_as(MAGIC "machine\n\n# c\n", MAGIC "# c\n");
 	prints_as(MAGIC "t0: read(w+0p) = 0x9", MAGIC "t0: read(w) = 9\n");
 	stays(MAGIC);
 }
