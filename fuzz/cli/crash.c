@@ -42,8 +42,7 @@ void crash_echo(const struct crash_report *r)
 		fwrite(r->text, 1, r->len, stderr);
 }
 
-/* ---- sanitizers
- * ------------------------------------------------------------------------------------ */
+/* ---- sanitizers ------------------------------------------------------------------------------ */
 
 static const struct tool {
 	const char *mark;

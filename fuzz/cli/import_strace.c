@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* faultline import-strace LOG [-o FILE]: a recorded program as a program of ours. */
 #include <fcntl.h>
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "strace.h"
+
+static const char help[] =
+	"usage: faultline import-strace [-o OUT] LOG\n"
+	"Turns what `strace -f -y -e trace=%memory,%process -o LOG COMMAND` wrote into a program; "
+	"-\n"
+	"is standard input. Calls that the engine does not have are listed as comments in place.\n"
+	"Comment lines (#) that the log starts with are kept.\n"
+	"\n"
+	"Exit: 0, 2 usage or bad input, 3 environment.\n";
 
 #define MAX_LOG ((size_t)512 << 20)
 
@@ -49,7 +59,7 @@ static int read_log(const char *path, char **text, size_t *len)
 	return ret;
 }
 
-static int write_program(const struct program *p, const char *path)
+static int write_program(const struct program *p, const char *log, const char *path)
 {
 	char *text;
 	size_t len;
@@ -59,7 +69,12 @@ static int write_program(const struct program *p, const char *path)
 		say("out of memory");
 		return EXIT_ENV;
 	}
-	ret = output_write(path, text, len);
+	if (len > PROG_MAX_TEXT) {
+		say("%s: makes a program that is larger than %u MiB", log, PROG_MAX_TEXT >> 20);
+		ret = EXIT_USAGE;
+	} else {
+		ret = output_write(path, text, len);
+	}
 	free(text);
 	return ret;
 }
@@ -88,7 +103,7 @@ static int import(const char *log, const char *out)
 	if (ret) {
 		ret = ret == -EINVAL ? EXIT_USAGE : EXIT_ENV;
 	} else {
-		ret = write_program(&p, out);
+		ret = write_program(&p, log, out);
 		program_free(&p);
 	}
 	free(text);
@@ -97,26 +112,27 @@ static int import(const char *log, const char *out)
 
 int cmd_import_strace(int argc, char **argv)
 {
-	const char *log = NULL, *out = NULL;
-	bool plain = false;
-	int i;
+	static const struct option options[] = {
+		{"output", required_argument, NULL, 'o'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	const char *out = NULL;
+	int c;
 
-	for (i = 1; i < argc; i++) {
-		if (plain || argv[i][0] != '-' || !argv[i][1]) {
-			if (log)
-				return usage_error(argv[0], "one LOG is needed");
-			log = argv[i];
-		} else if (!strcmp(argv[i], "--")) {
-			plain = true;
-		} else if (!strcmp(argv[i], "-o")) {
-			if (++i == argc)
-				return usage_error(argv[0], "-o needs a file");
-			out = argv[i];
-		} else {
-			return usage_error(argv[0], "unknown option %s", argv[i]);
+	while ((c = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
+		switch (c) {
+		case 'o':
+			out = optarg;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return output_flush();
+		default:
+			return option_error("import-strace", argv);
 		}
 	}
-	if (!log)
-		return usage_error(argv[0], "one LOG is needed");
-	return import(log, out);
+	if (argc - optind != 1)
+		return usage_error("import-strace", "one LOG is needed");
+	return import(argv[optind], out);
 }

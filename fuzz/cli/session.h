@@ -98,7 +98,7 @@ int session_exit(struct session *ses, int status);
 int session_machine(struct session *ses, const char *text);
 int session_allocator(struct session *ses, const char *name);
 
-/* ---- report.c: findings as text and JSON ------------------------------------------------------------- */
+/* ---- report.c: findings as text and JSON ----------------------------------------------------- */
 
 void report_finding(struct session *ses, const char *path, const struct finding_record *rec);
 

@@ -144,11 +144,14 @@ struct space {
 	u64 brk; /* 0: not known */
 };
 
+/* More ranges than an address space has under the kernel's limit on mappings, by far. */
+#define SPACE_MAX 131072u
+
 struct space *space_new(void);
 struct space *space_get(struct space *s);
 void space_put(struct space *s);
 struct space *space_copy(const struct space *s);
-/* 0 or -ENOMEM, nothing changed then. Bounds are page aligned, start <= end. */
+/* 0, -ENOMEM or -E2BIG; nothing changed then. Bounds are page aligned, start <= end. */
 int space_set(struct space *s, u64 start, u64 end, enum space_kind kind, u8 attr);
 /*
  * The piece that covers start, clipped to end; a piece that nothing was said about comes as

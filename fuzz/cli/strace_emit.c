@@ -6,7 +6,8 @@
 
 #include "strace_priv.h"
 
-#define STACK_PAGES 1u /* arguments and environment: not in the log, a page is usual */
+#define MAX_REMARKS 20000u /* what comes after is counted in the head only */
+#define STACK_PAGES 1u	   /* arguments and environment: not in the log, a page is usual */
 #define OWN_STACK   (TASK_SIZE_47 - ((u64)16 << 20)) /* the machine's own stack is above */
 
 /* ---- comments ----------------------------------------------------------------- */
@@ -53,6 +54,8 @@ void st_remark(struct importer *im, const struct itask *t, const struct strace_e
 	struct strbuf *b = &im->comment;
 	struct strace_text args = e->l.args, path;
 
+	if (im->nr_remarks++ >= MAX_REMARKS)
+		return;
 	/* The environment's address and the argument list say nothing about the address space. */
 	if (strace_is(e->l.name, "execve") && strace_arg(e->l.args, 0, &path))
 		args = path;
@@ -331,6 +334,7 @@ int st_need(struct importer *im, struct itask *t, u64 start, u64 end, u32 prot, 
 {
 	struct image *img = &im->images[t->image];
 	u8 attr = (u8)((prot & PROT_EXEC) | PROT_READ | (prot & PROT_WRITE ? 0 : PROT_WRITE));
+	int ret;
 
 	*out = NEED_MET;
 	while (start < end) {
@@ -343,15 +347,18 @@ int st_need(struct importer *im, struct itask *t, u64 start, u64 end, u32 prot, 
 			was = space_at(img->seen, r.start, r.end);
 			r.end = was.end;
 			if (was.kind == SPACE_MAPPED) {
-				if (space_set(t->space, r.start, r.end, SPACE_MAPPED, 0))
-					return -ENOMEM;
+				ret = space_set(t->space, r.start, r.end, SPACE_MAPPED, 0);
+				if (ret)
+					return ret;
 				break;
 			}
 			if (was.kind == SPACE_UNKNOWN && r.end <= OWN_STACK &&
 			    nr_segments(img) < PROG_MAX_SEGS - 1) {
-				if (space_set(img->seen, r.start, r.end, SPACE_MAPPED, attr) ||
-				    space_set(t->space, r.start, r.end, SPACE_MAPPED, 0))
-					return -ENOMEM;
+				ret = space_set(img->seen, r.start, r.end, SPACE_MAPPED, attr);
+				if (!ret)
+					ret = space_set(t->space, r.start, r.end, SPACE_MAPPED, 0);
+				if (ret)
+					return ret;
 				break;
 			}
 			/* fallthrough */

@@ -366,11 +366,19 @@ int strace_import(const char *text, size_t len, struct program *out, struct stra
 	ret = strace_log_read(&im.log, text, len, err);
 	if (!ret)
 		ret = add_roots(&im);
-	for (; im.step < im.log.nr_steps && !ret; im.step++)
+	while (!ret) {
 		ret = do_step(&im, &im.log.steps[im.step]);
-	if (!ret) {
-		im.step = im.log.nr_steps - 1;
+		if (ret || im.step + 1 == im.log.nr_steps)
+			break;
+		im.step++;
+	}
+	if (!ret)
 		ret = finish(&im);
+	if (ret == -E2BIG) {
+		err->line = im.log.steps[im.step].line;
+		snprintf(err->what, sizeof(err->what),
+			 "more mappings than an address space can have");
+		ret = -EINVAL;
 	}
 	for (i = 0; i < im.nr_tasks; i++)
 		space_put(im.tasks[i].space);

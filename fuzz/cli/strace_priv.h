@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of the importer share. Functions that return int return 0, -ENOMEM, or -EINVAL
- * with im->err filled in; after a failure the import is given up as a whole.
+ * What the files of the importer share. Functions that return int return 0, -ENOMEM, -E2BIG (of
+ * space_set()), or -EINVAL with im->err filled in; after a failure the import is given up as a
+ * whole.
  */
 #ifndef FAULTLINE_STRACE_PRIV_H
 #define FAULTLINE_STRACE_PRIV_H
@@ -78,6 +79,7 @@ struct importer {
 
 	struct strbuf comment; /* for the next operation */
 	struct counts unsupported, dependent, skipped, other, ignored;
+	u32 nr_remarks;
 	u64 largest;	 /* pages that one call charges */
 	u32 alive, peak; /* tasks */
 };

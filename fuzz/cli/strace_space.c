@@ -75,6 +75,8 @@ int space_set(struct space *s, u64 start, u64 end, enum space_kind kind, u8 attr
 
 	if (start >= end)
 		return 0;
+	if (s->nr >= SPACE_MAX)
+		return -E2BIG;
 	/* A set replaces the ranges that it touches by at most three and adds at most two. */
 	if (s->nr + 2 > s->max) {
 		u32 max = s->max ? s->max * 2 : 16;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "target.h"
+#include "target_priv.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,123 +11,9 @@
 
 const char *const check_level_names[NR_CHECK_LEVELS] = {"off", "touched", "full"};
 
-#define MAX_VIOLATIONS 8u /* reported of one check; the rest repeats what they say */
-#define GLOBAL_EVERY   16u
+#define GLOBAL_EVERY 16u
 
-/* ---- findings -----------------------------------------------------------------------------------
- */
-
-void target_faults(const struct target *t, struct finding *f)
-{
-	struct fi_plan plan = {0};
-
-	f->nr_faults = t->nr_faults;
-	memcpy(f->faults, t->faults, sizeof(f->faults));
-	if (t->plan)
-		plan = *t->plan;
-	for (u32 i = 0; i < t->nr_mark_faults && plan.nr < FI_MAX_ITEMS; i++)
-		plan.items[plan.nr++] = t->mark_items[i];
-	if (fi_plan_print(&plan, f->plan, sizeof(f->plan)) >= (int)sizeof(f->plan))
-		f->plan[0] = '\0';
-}
-
-static void report(struct target *t, struct finding *f)
-{
-	f->op = t->op;
-	snprintf(f->name, sizeof(f->name), "%s",
-		 t->op == UINT32_MAX ? "teardown" : op_table[t->p->ops[t->op].code].name);
-	target_faults(t, f);
-	t->nr_findings++;
-	if (t->fn)
-		t->fn(t->priv, f);
-}
-
-static enum oracle bug_oracle(enum fl_bug kind)
-{
-	switch (kind) {
-	case FL_BUG_REFCOUNT:
-		return ORACLE_refcount;
-	case FL_BUG_LOCK:
-		return ORACLE_lock;
-	case FL_BUG_HANG:
-		return ORACLE_hang;
-	case FL_BUG_INVARIANT:
-		break;
-	}
-	return ORACLE_invariant;
-}
-
-/* The engine's bug seam: leaves the engine wherever it was. The machine is not used any more. */
-__attribute__((noreturn)) static void target_bug(void *priv, enum fl_bug kind, const char *func,
-						 const char *what)
-{
-	struct target *t = priv;
-	struct finding f = {.oracle = bug_oracle(kind)};
-
-	snprintf(f.what, sizeof(f.what), "%s: %s", func, what);
-	snprintf(f.class_key, sizeof(f.class_key), "%s", what);
-	snprintf(f.func, sizeof(f.func), "%s", func);
-	snprintf(f.expected, sizeof(f.expected), "not: %s", what);
-	snprintf(f.actual, sizeof(f.actual), "%s", what);
-	t->broken = true;
-	report(t, &f);
-	if (!t->guarded)
-		abort();
-	longjmp(t->env, 1);
-}
-
-typedef void (*step_fn)(struct target *t, void *arg);
-
-/* Runs fn; false when the engine gave up inside, which has been reported. */
-static bool guarded(struct target *t, step_fn fn, void *arg)
-{
-	bool outer = t->guarded;
-
-	if (t->broken)
-		return false;
-	t->guarded = true;
-	if (!setjmp(t->env))
-		fn(t, arg);
-	t->guarded = outer;
-	return !t->broken;
-}
-
-static enum oracle row_oracle(const struct fl_violation *v)
-{
-	const char *oracle = "invariant";
-
-	for (unsigned int i = 0; i < fl_nr_invariants; i++)
-		if (!strcmp(fl_invariants[i].name, v->name))
-			oracle = fl_invariants[i].oracle;
-	for (unsigned int i = 0; i < NR_ORACLES; i++)
-		if (!strcmp(oracle_names[i], oracle))
-			return (enum oracle)i;
-	return ORACLE_invariant;
-}
-
-struct violations {
-	struct target *t;
-	u32 nr;
-	bool census;
-};
-
-static void on_violation(void *priv, const struct fl_violation *v)
-{
-	struct violations *vs = priv;
-	struct finding f = {.oracle = vs->census ? ORACLE_census : row_oracle(v)};
-
-	if (vs->nr++ >= MAX_VIOLATIONS)
-		return;
-	snprintf(f.what, sizeof(f.what), "%s %s: %s", v->id, v->name, v->object);
-	snprintf(f.class_key, sizeof(f.class_key), "%s %s", v->id, v->name);
-	snprintf(f.func, sizeof(f.func), "%s", v->func);
-	snprintf(f.expected, sizeof(f.expected), "%s", v->expected);
-	snprintf(f.actual, sizeof(f.actual), "%s", v->actual);
-	report(vs->t, &f);
-}
-
-/* ---- the injector
- * ---------------------------------------------------------------------------------- */
+/* ---- the injector ---------------------------------------------------------------------------- */
 
 static void note_fault(struct target *t, const struct fi_point *point)
 {
@@ -195,14 +81,9 @@ static void arm_marks(struct target *t, u32 op)
 	}
 }
 
-/* ---- machine
- * ------------------------------------------------------------------------------------------ */
+/* ---- machine --------------------------------------------------------------------------------- */
 
-/*
- * Far above what any operation needs: some turns per object and a walk over every table entry. The
- * bound is part of the oracle, so it depends on the state alone.
- */
-static u64 step_budget(const struct machine *m)
+u64 target_step_budget(const struct machine *m)
 {
 	u64 objects = 0;
 
@@ -211,14 +92,13 @@ static u64 step_budget(const struct machine *m)
 	return ((u64)1 << 18) + 256 * objects + 2048 * m->pages_in_use;
 }
 
-static void switch_to(struct target *t, unsigned int cpu, struct task_struct *tsk)
+void target_switch_to(struct target *t, unsigned int cpu, struct task_struct *tsk)
 {
-	t->cx.steps = step_budget(t->m);
+	t->cx.steps = target_step_budget(t->m);
 	run_on(&t->cx, cpu, tsk);
 }
 
-/* What was running is thrown away, whatever state it is in: the backend frees what it gave out. */
-static void drop_machine(struct target *t)
+void target_drop_machine(struct target *t)
 {
 	t->m = NULL;
 	if (t->inst)
@@ -255,19 +135,19 @@ static void boot(struct target *t, void *arg)
 		b->err = -ENOMEM;
 		return;
 	}
-	t->cx = (struct ctx){.m = t->m, .steps = step_budget(t->m)};
+	t->cx = (struct ctx){.m = t->m, .steps = target_step_budget(t->m)};
 	t->cx.curr = t->m->rqs[0].curr;
 
 	/* a machine too small for it stays empty, and everything is skipped */
 	t->tasks[0].tsk = spawn_init(&t->cx);
 	if (!t->tasks[0].tsk)
 		return;
-	switch_to(t, 0, t->tasks[0].tsk);
-	t->cx.steps = step_budget(t->m);
+	target_switch_to(t, 0, t->tasks[0].tsk);
+	t->cx.steps = target_step_budget(t->m);
 	sys_execve(&t->cx, &image, &killed);
 	if (killed) {
 		do_exit(&t->cx);
-		switch_to(t, 0, NULL);
+		target_switch_to(t, 0, NULL);
 		t->tasks[0].tsk = NULL;
 	}
 }
@@ -300,7 +180,7 @@ int target_init(struct target *t, const struct program *p, const struct target_o
 
 void target_fini(struct target *t)
 {
-	drop_machine(t);
+	target_drop_machine(t);
 	free(t->tasks);
 	free(t->files);
 	free(t->results);
@@ -320,7 +200,7 @@ static int target_reset(void *s)
 	struct fl_allocator_config cfg = {.size = sizeof(cfg)};
 	struct boot b = {0};
 
-	drop_machine(t);
+	target_drop_machine(t);
 	memset(t->tasks, 0, names(p, DEF_TASK) * sizeof(*t->tasks));
 	memset(t->files, 0, names(p, DEF_FILE) * sizeof(*t->files));
 	memset(t->result_known, 0, names(p, DEF_RESULT) * sizeof(*t->result_known));
@@ -332,13 +212,12 @@ static int target_reset(void *s)
 	t->inst = t->opt.alloc->create(&cfg);
 	if (!t->inst)
 		return -ENOMEM;
-	if (!guarded(t, boot, &b))
+	if (!target_guarded(t, boot, &b))
 		return 0;
 	return b.err;
 }
 
-/* ---- checks
- * --------------------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
 static bool mm_lives(const struct machine *m, const struct mm_struct *mm)
 {
@@ -352,9 +231,10 @@ static bool mm_lives(const struct machine *m, const struct mm_struct *mm)
 
 static u32 check_all(struct target *t)
 {
-	struct violations vs = {.t = t};
+	struct violations vs = {0};
 
-	fl_check_machine(t->m, on_violation, &vs, NULL);
+	fl_check_machine(t->m, target_on_violation, &vs, NULL);
+	target_report_violations(t, &vs);
 	if (vs.nr)
 		t->broken = true;
 	return vs.nr;
@@ -380,7 +260,7 @@ static void check_op(struct target *t, const struct target_task *task, struct mm
 {
 	bool run_mode = t->marks, faulted = t->opt.fi->op_delivered != 0;
 	struct mm_struct *after = task->tsk ? task->tsk->mm : NULL;
-	struct violations vs = {.t = t};
+	struct violations vs = {0};
 
 	if (t->opt.check == CHECK_OFF)
 		return;
@@ -391,9 +271,10 @@ static void check_op(struct target *t, const struct target_task *task, struct mm
 		return;
 	}
 	if (before && before != after && mm_lives(t->m, before))
-		fl_check_mm(t->m, before, on_violation, &vs, NULL);
+		fl_check_mm(t->m, before, target_on_violation, &vs, NULL);
 	if (after)
-		fl_check_mm(t->m, after, on_violation, &vs, NULL);
+		fl_check_mm(t->m, after, target_on_violation, &vs, NULL);
+	target_report_violations(t, &vs);
 	if (vs.nr)
 		t->broken = true;
 }
@@ -405,293 +286,7 @@ static u32 target_check(void *s)
 	return t->broken || !t->m ? 0 : check_all(t);
 }
 
-/* ---- operations
- * ------------------------------------------------------------------------------------------- */
-
-bool target_addr(const struct target *t, const struct target_task *task, const struct arg *a,
-		 u64 *out)
-{
-	const struct mm_struct *mm = task->tsk ? task->tsk->mm : NULL;
-
-	switch ((enum addr_base)a->base) {
-	case BASE_ABS:
-		*out = a->val;
-		return true;
-	case BASE_REF:
-		if (a->ref >= t->p->nr_defs[DEF_RESULT] || !t->result_known[a->ref])
-			return false;
-		*out = (u64)t->results[a->ref] + a->val;
-		return true;
-	case BASE_WINDOW:
-		*out = TARGET_WINDOW + a->val;
-		return true;
-	case BASE_BRK:
-		if (!mm)
-			return false;
-		*out = mm->start_brk + a->val;
-		return true;
-	case BASE_STACK:
-		*out = t->m->geo.stack_top + a->val;
-		return true;
-	}
-	return false;
-}
-
-/* A file argument; false: it names a file that is not open. */
-static bool target_file(const struct target *t, u32 ref, struct file **out)
-{
-	*out = NULL;
-	if (ref == NO_REF)
-		return true;
-	if (ref >= t->p->nr_defs[DEF_FILE] || !t->files[ref])
-		return false;
-	*out = t->files[ref];
-	return true;
-}
-
-struct call {
-	const struct op *op;
-	struct target_task *task;
-	struct outcome *out;
-	u64 addr;
-	struct file *file;
-};
-
-static void set_errno_or_value(struct outcome *out, s64 ret)
-{
-	out->kind = ret < 0 && ret >= -4095 ? OUT_ERRNO : OUT_OK;
-	out->value = ret;
-}
-
-static void do_access(struct target *t, struct call *c, bool write)
-{
-	u64 tag = write ? c->op->args[1].val : 0;
-
-	switch (access_user(&t->cx, c->addr, write, &tag)) {
-	case ACCESS_OK:
-		c->out->kind = OUT_OK;
-		c->out->value = write ? 0 : (s64)tag;
-		break;
-	case ACCESS_SIGSEGV:
-		c->out->kind = OUT_SIGSEGV;
-		break;
-	case ACCESS_SIGBUS:
-		c->out->kind = OUT_SIGBUS;
-		break;
-	case ACCESS_OOM:
-		c->out->kind = OUT_OOM;
-		break;
-	}
-}
-
-static void leave(struct target *t, struct target_task *task)
-{
-	t->cx.steps = step_budget(t->m);
-	do_exit(&t->cx);
-	task->tsk = NULL;
-}
-
-static void do_birth(struct target *t, struct call *c, u32 flags, bool kthread)
-{
-	struct task_struct *child;
-	s64 ret = kthread ? kernel_thread(&t->cx, &child) : do_fork(&t->cx, flags, &child);
-	u32 def = c->op->def;
-
-	if (ret) {
-		set_errno_or_value(c->out, ret);
-		return;
-	}
-	t->tasks[def].tsk = child;
-	t->tasks[def].cpu = def % (unsigned int)t->m->cfg.cpus;
-	c->out->kind = OUT_OK;
-	c->out->value = def;
-}
-
-static void do_exec(struct target *t, struct call *c)
-{
-	struct exec_segment segments[PROG_MAX_SEGS];
-	const struct op *op = c->op;
-	struct exec_image image = {
-		.segments = segments,
-		.nr_segments = op->nr_segs,
-		.start_brk = c->addr,
-		.stack_pages = (op->args[1].val >> PAGE_SHIFT) + !!offset_in_page(op->args[1].val),
-		.exe = c->file,
-		.binfmt = op->args[3].val < UINT32_MAX ? (unsigned int)op->args[3].val : UINT32_MAX,
-	};
-	bool killed;
-	s64 ret;
-
-	for (u32 i = 0; i < op->nr_segs; i++) {
-		const struct prog_seg *seg = &t->p->segs[op->seg + i];
-
-		segments[i] = (struct exec_segment){
-			.len = seg->len, .prot = seg->prot, .offset = seg->offset};
-		if (!target_addr(t, c->task, &seg->start, &segments[i].start) ||
-		    !target_file(t, seg->file, &segments[i].file)) {
-			c->out->kind = OUT_SKIPPED;
-			return;
-		}
-	}
-	ret = sys_execve(&t->cx, &image, &killed);
-	set_errno_or_value(c->out, ret);
-	if (killed) {
-		c->out->kind = OUT_KILLED;
-		leave(t, c->task);
-		switch_to(t, c->task->cpu, NULL);
-	}
-}
-
-static void do_open(struct target *t, struct call *c)
-{
-	u64 len = c->op->args[0].val;
-	struct file *file = file_create(&t->cx, (len >> PAGE_SHIFT) + !!offset_in_page(len),
-					(u32)c->op->args[1].val);
-
-	if (!file) {
-		set_errno_or_value(c->out, -ENFILE);
-		return;
-	}
-	t->files[c->op->def] = file;
-	set_errno_or_value(c->out, c->op->def);
-}
-
-static void do_mm_alloc(struct target *t, struct call *c)
-{
-	struct mm_struct *mm = mm_alloc(&t->cx);
-
-	if (mm)
-		mmput(&t->cx, mm);
-	set_errno_or_value(c->out, mm ? 0 : -ENOMEM);
-}
-
-/* The operand that decides whether the operation can be; false: it cannot. */
-static bool operands(const struct target *t, struct call *c)
-{
-	const struct op_info *info = &op_table[c->op->code];
-
-	for (u32 i = 0; i < info->nr_args; i++) {
-		const struct arg *a = &c->op->args[i];
-
-		if (info->args[i].kind == ARG_ADDR && !target_addr(t, c->task, a, &c->addr))
-			return false;
-		if (info->args[i].kind == ARG_FILE && !target_file(t, a->ref, &c->file))
-			return false;
-	}
-	return c->op->code != OP_close || c->file;
-}
-
-static bool needs_mm(enum op_code code)
-{
-	switch (code) {
-	case OP_mmap:
-	case OP_munmap:
-	case OP_mprotect:
-	case OP_brk:
-	case OP_read:
-	case OP_write:
-	case OP_modify_ldt:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static void do_op(struct target *t, void *arg)
-{
-	struct call *c = arg;
-	const struct op *op = c->op;
-	const struct arg *a = op->args;
-	struct outcome *out = c->out;
-
-	switch ((enum op_code)op->code) {
-	case OP_mmap:
-		set_errno_or_value(out, sys_mmap(&t->cx, c->addr, a[1].val, (u32)a[2].val,
-						 (u32)a[3].val, c->file, a[5].val));
-		break;
-	case OP_munmap:
-		set_errno_or_value(out, sys_munmap(&t->cx, c->addr, a[1].val));
-		break;
-	case OP_mprotect:
-		set_errno_or_value(out, sys_mprotect(&t->cx, c->addr, a[1].val, (u32)a[2].val));
-		break;
-	case OP_brk:
-		t->brk_wanted = c->addr;
-		set_errno_or_value(out, sys_brk(&t->cx, c->addr));
-		break;
-	case OP_read:
-		do_access(t, c, false);
-		break;
-	case OP_write:
-		do_access(t, c, true);
-		break;
-	case OP_fork:
-		do_birth(t, c, 0, false);
-		break;
-	case OP_vfork:
-		do_birth(t, c, CLONE_VM | CLONE_VFORK, false);
-		break;
-	case OP_clone:
-		do_birth(t, c, (u32)a[0].val, false);
-		break;
-	case OP_kthread:
-		do_birth(t, c, 0, true);
-		break;
-	case OP_exec:
-		do_exec(t, c);
-		break;
-	case OP_exit:
-		leave(t, c->task);
-		break;
-	case OP_modify_ldt:
-		set_errno_or_value(out, sys_modify_ldt(&t->cx, (u32)min_u64(a[0].val, UINT32_MAX),
-						       a[1].val));
-		break;
-	case OP_open:
-		do_open(t, c);
-		break;
-	case OP_close:
-		file_close(&t->cx, c->file);
-		t->files[a[0].ref] = NULL;
-		break;
-	case OP_yield:
-		break;
-	case OP_binfmt_going:
-		module_set_going(t->m, (unsigned int)(a[0].val % NR_BINFMTS), a[1].val & 1);
-		break;
-	case OP_mm_alloc:
-		do_mm_alloc(t, c);
-		break;
-	case NR_OPS:
-		break;
-	}
-	if (op_table[op->code].def == DEF_RESULT && out->kind == OUT_OK) {
-		t->results[op->def] = out->value;
-		t->result_known[op->def] = true;
-	}
-}
-
-/* The task that can act, or NULL. */
-static struct target_task *acting(struct target *t, u32 op)
-{
-	const struct op *o = &t->p->ops[op];
-	struct target_task *task;
-
-	if (o->task >= t->p->nr_defs[DEF_TASK])
-		return NULL;
-	task = &t->tasks[o->task];
-	return task->tsk && task->tsk->state == TASK_RUNNING ? task : NULL;
-}
-
-static void step_switch(struct target *t, void *arg)
-{
-	struct target_task *task = arg;
-
-	switch_to(t, task->cpu, task->tsk);
-}
-
-/* ---- expectations
- * ------------------------------------------------------------------------------------------- */
+/* ---- expectations ---------------------------------------------------------------------------- */
 
 static bool expected_outcome(const struct target *t, const struct target_task *task,
 			     const struct expect *e, struct outcome *want)
@@ -745,6 +340,7 @@ static void judge(struct target *t, const struct target_task *task, const struct
 {
 	struct finding f = {.oracle = ORACLE_expect, .func = "-"};
 	struct outcome want, got = *out;
+	char expected[48], actual[48];
 
 	if (!expectations_hold(t) || !expected_outcome(t, task, &op->expect, &want))
 		return;
@@ -754,22 +350,30 @@ static void judge(struct target *t, const struct target_task *task, const struct
 		got.kind = OUT_ERRNO;
 	if (outcome_equal(&want, &got))
 		return;
-	outcome_print(&want, f.expected, sizeof(f.expected));
-	outcome_print(out, f.actual, sizeof(f.actual));
-	snprintf(f.what, sizeof(f.what), "the program expects %s, the result is %s", f.expected,
-		 f.actual);
+	outcome_print(&want, expected, sizeof(expected));
+	outcome_print(out, actual, sizeof(actual));
+	snprintf(f.expected, sizeof(f.expected), "%s", expected);
+	snprintf(f.actual, sizeof(f.actual), "%s", actual);
+	snprintf(f.what, sizeof(f.what), "the program expects %s, the result is %s", expected,
+		 actual);
 	snprintf(f.class_key, sizeof(f.class_key), "%s", op_table[op->code].name);
-	report(t, &f);
+	target_report(t, &f);
 }
 
-/* ---- the subject
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the subject ----------------------------------------------------------------------------- */
 
 static void hash_outcome(struct target *t, u32 op, const struct outcome *out)
 {
 	u64 record[3] = {op, out->kind, (u64)out->value};
 
 	hash_add(t, record, sizeof(record));
+}
+
+static void step_switch(struct target *t, void *arg)
+{
+	struct target_task *task = arg;
+
+	target_switch_to(t, task->cpu, task->tsk);
 }
 
 static void target_apply(void *s, u32 op, struct outcome *out)
@@ -790,22 +394,22 @@ static void target_apply(void *s, u32 op, struct outcome *out)
 		arm_marks(t, op);
 	fi_op_begin(t->opt.fi, op, o->code);
 
-	task = acting(t, op);
+	task = target_acting(t, op);
 	c = (struct call){.op = o, .task = task, .out = out};
 	out->kind = OUT_SKIPPED;
-	if (!task || (needs_mm(o->code) && !task->tsk->mm) || !operands(t, &c)) {
+	if (!task || !target_operands(t, &c)) {
 		judge(t, task ? task : &(struct target_task){0}, o, out);
 		hash_outcome(t, op, out);
 		return;
 	}
 
 	before = task->tsk->mm;
-	if (!guarded(t, step_switch, task))
+	if (!target_guarded(t, step_switch, task))
 		goto broken;
-	t->cx.steps = step_budget(t->m);
+	t->cx.steps = target_step_budget(t->m);
 	out->kind = OUT_OK;
 	t->in_op = true;
-	guarded(t, do_op, &c);
+	target_guarded(t, target_do_op, &c);
 	t->in_op = false;
 	if (t->broken)
 		goto broken;
@@ -867,157 +471,6 @@ static void target_observe(void *s, fl_obs_fn fn, void *priv)
 		fl_observe(t->m, false, fn, priv);
 }
 
-/* ---- teardown
- * ---------------------------------------------------------------------------------------------------
- */
-
-/* SplitMix64 */
-static u64 draw(u64 *state)
-{
-	u64 z = *state += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
-
-/* The tasks alive, in the order in which they shall end. */
-static u32 end_order(struct target *t)
-{
-	u32 nr = 0, nr_tasks = t->p->nr_defs[DEF_TASK];
-	u64 seed = t->p->teardown_seed;
-
-	for (u32 i = 0; i < nr_tasks; i++) {
-		u32 task = t->p->teardown == TEARDOWN_NEWEST ? nr_tasks - 1 - i : i;
-
-		if (t->tasks[task].tsk)
-			t->order[nr++] = task;
-	}
-	if (t->p->teardown == TEARDOWN_SHUFFLE) {
-		for (u32 i = nr; i > 1; i--) {
-			u32 k = (u32)(draw(&seed) % i), tmp = t->order[k];
-
-			t->order[k] = t->order[i - 1];
-			t->order[i - 1] = tmp;
-		}
-	}
-	return nr;
-}
-
-static void stuck(struct target *t, u32 task)
-{
-	struct finding f = {.oracle = ORACLE_hang, .func = "mm_release", .class_key = "vfork-wait"};
-
-	snprintf(f.what, sizeof(f.what), "t%" PRIu32 " waits for a child that is not there", task);
-	snprintf(f.expected, sizeof(f.expected), "every task can end");
-	snprintf(f.actual, sizeof(f.actual), "t%" PRIu32 " waits", task);
-	report(t, &f);
-	t->broken = true;
-}
-
-/* A task that waits for its vfork child comes again once that one has gone. */
-static void end_tasks(struct target *t)
-{
-	u32 nr = end_order(t);
-
-	while (nr) {
-		u32 left = 0;
-
-		for (u32 i = 0; i < nr; i++) {
-			struct target_task *task = &t->tasks[t->order[i]];
-
-			if (task->tsk->state != TASK_RUNNING) {
-				t->order[left++] = t->order[i];
-				continue;
-			}
-			switch_to(t, task->cpu, task->tsk);
-			leave(t, task);
-		}
-		if (left == nr) {
-			stuck(t, t->order[0]);
-			return;
-		}
-		nr = left;
-	}
-}
-
-static void end_all(struct target *t, void *arg)
-{
-	(void)arg;
-	end_tasks(t);
-	if (t->broken)
-		return;
-	for (unsigned int cpu = 0; cpu < t->m->cfg.cpus; cpu++)
-		switch_to(t, cpu, NULL);
-	for (u32 i = 0; i < t->p->nr_defs[DEF_FILE]; i++) {
-		t->cx.steps = step_budget(t->m);
-		if (t->files[i])
-			file_close(&t->cx, t->files[i]);
-		t->files[i] = NULL;
-	}
-}
-
-static void end_machine(struct target *t, void *arg)
-{
-	(void)arg;
-	machine_destroy(t->m);
-	t->m = NULL;
-}
-
-/* What only the backend knows: does it have back all that it gave, is it sound? */
-static u32 backend_census(struct target *t)
-{
-	struct finding f = {.oracle = ORACLE_census, .func = "-"};
-	struct fl_allocator_counts n;
-	char why[FL_TEXT];
-
-	t->opt.alloc->counts(t->inst, &n);
-	if (n.pages || n.objects || n.caches) {
-		snprintf(f.what, sizeof(f.what),
-			 "the backend is short of %" PRIu64 " pages, %" PRIu64 " objects, %" PRIu64
-			 " caches",
-			 n.pages, n.objects, n.caches);
-		snprintf(f.class_key, sizeof(f.class_key), "backend-counts");
-		snprintf(f.expected, sizeof(f.expected), "all given back");
-		snprintf(f.actual, sizeof(f.actual), "%" PRIu64 " %" PRIu64 " %" PRIu64, n.pages,
-			 n.objects, n.caches);
-		report(t, &f);
-		return 1;
-	}
-	if (t->opt.alloc->check(t->inst, why, sizeof(why))) {
-		snprintf(f.what, sizeof(f.what), "the backend is damaged: %s", why);
-		snprintf(f.class_key, sizeof(f.class_key), "backend-check");
-		snprintf(f.expected, sizeof(f.expected), "a sound backend");
-		snprintf(f.actual, sizeof(f.actual), "%s", why);
-		report(t, &f);
-		return 1;
-	}
-	return 0;
-}
-
-static u32 target_teardown(void *s)
-{
-	struct target *t = s;
-	struct violations vs = {.t = t, .census = true};
-
-	t->op = UINT32_MAX;
-	if (t->opt.position)
-		*t->opt.position = UINT32_MAX;
-	if (t->broken || !t->m) {
-		drop_machine(t);
-		return 0;
-	}
-	if (guarded(t, end_all, NULL)) {
-		fl_census(t->m, on_violation, &vs);
-		if (!vs.nr && guarded(t, end_machine, NULL))
-			vs.nr += backend_census(t);
-	} else {
-		vs.nr++;
-	}
-	drop_machine(t);
-	return vs.nr;
-}
-
 /* Tables and rmap objects that a failed operation leaves behind are live, though no digest shows
  * them. */
 static u64 target_residue(void *s)
@@ -1075,9 +528,7 @@ const struct subject_ops target_subject = {
 	.residue = target_residue,
 };
 
-/* ---- run
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- run ------------------------------------------------------------------------------------- */
 
 static int plan_fits(const struct target *t, const struct fi_plan *plan)
 {

@@ -153,7 +153,7 @@ int target_run(struct target *t, const struct fi_plan *plan, struct target_resul
  */
 void target_faults(const struct target *t, struct finding *f);
 
-/* ---- declared.c: what is allowed to happen ------------------------------------------------------------ */
+/* ---- declared.c: what is allowed to happen --------------------------------------------------- */
 
 bool declared_benign(const struct target *t, u32 op, const struct fi_point *point);
 bool declared_error(const struct target *t, u32 op, const struct fi_point *point,

@@ -139,6 +139,7 @@ static u32 run(const struct program *p, char *line, u32 *skipped)
 	assert_int_equal(program_machine(p, &opt.machine, &err), 0);
 	opt.alloc = fl_allocator_find("malloc");
 	opt.check = CHECK_FULL;
+	opt.expectations = true;
 	fi_init(fi);
 	opt.fi = fi;
 	opt.event = on_event;

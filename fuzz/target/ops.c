@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Operations: what their names stand for, and the engine's call for each. */
+#include "target_priv.h"
+
+bool target_addr(const struct target *t, const struct target_task *task, const struct arg *a,
+		 u64 *out)
+{
+	const struct mm_struct *mm = task->tsk ? task->tsk->mm : NULL;
+
+	switch ((enum addr_base)a->base) {
+	case BASE_ABS:
+		*out = a->val;
+		return true;
+	case BASE_REF:
+		if (a->ref >= t->p->nr_defs[DEF_RESULT] || !t->result_known[a->ref])
+			return false;
+		*out = (u64)t->results[a->ref] + a->val;
+		return true;
+	case BASE_WINDOW:
+		*out = TARGET_WINDOW + a->val;
+		return true;
+	case BASE_BRK:
+		if (!mm)
+			return false;
+		*out = mm->start_brk + a->val;
+		return true;
+	case BASE_STACK:
+		*out = t->m->geo.stack_top + a->val;
+		return true;
+	}
+	return false;
+}
+
+/* A file argument; false: it names a file that is not open. */
+static bool target_file(const struct target *t, u32 ref, struct file **out)
+{
+	*out = NULL;
+	if (ref == NO_REF)
+		return true;
+	if (ref >= t->p->nr_defs[DEF_FILE] || !t->files[ref])
+		return false;
+	*out = t->files[ref];
+	return true;
+}
+
+static void set_errno_or_value(struct outcome *out, s64 ret)
+{
+	out->kind = ret < 0 && ret >= -4095 ? OUT_ERRNO : OUT_OK;
+	out->value = ret;
+}
+
+static void do_access(struct target *t, struct call *c, bool write)
+{
+	u64 tag = write ? c->op->args[1].val : 0;
+
+	switch (access_user(&t->cx, c->addr, write, &tag)) {
+	case ACCESS_OK:
+		c->out->kind = OUT_OK;
+		c->out->value = write ? 0 : (s64)tag;
+		break;
+	case ACCESS_SIGSEGV:
+		c->out->kind = OUT_SIGSEGV;
+		break;
+	case ACCESS_SIGBUS:
+		c->out->kind = OUT_SIGBUS;
+		break;
+	case ACCESS_OOM:
+		c->out->kind = OUT_OOM;
+		break;
+	}
+}
+
+void target_leave(struct target *t, struct target_task *task)
+{
+	t->cx.steps = target_step_budget(t->m);
+	do_exit(&t->cx);
+	task->tsk = NULL;
+}
+
+static void do_birth(struct target *t, struct call *c, u32 flags, bool kthread)
+{
+	struct task_struct *child;
+	s64 ret = kthread ? kernel_thread(&t->cx, &child) : do_fork(&t->cx, flags, &child);
+	u32 def = c->op->def;
+
+	if (ret) {
+		set_errno_or_value(c->out, ret);
+		return;
+	}
+	t->tasks[def].tsk = child;
+	t->tasks[def].cpu = def % (unsigned int)t->m->cfg.cpus;
+	c->out->kind = OUT_OK;
+	c->out->value = def;
+}
+
+static void do_exec(struct target *t, struct call *c)
+{
+	struct exec_segment segments[PROG_MAX_SEGS];
+	const struct op *op = c->op;
+	struct exec_image image = {
+		.segments = segments,
+		.nr_segments = op->nr_segs,
+		.start_brk = c->addr,
+		.stack_pages = (op->args[1].val >> PAGE_SHIFT) + !!offset_in_page(op->args[1].val),
+		.exe = c->file,
+		.binfmt = op->args[3].val < UINT32_MAX ? (unsigned int)op->args[3].val : UINT32_MAX,
+	};
+	bool killed;
+	s64 ret;
+
+	for (u32 i = 0; i < op->nr_segs; i++) {
+		const struct prog_seg *seg = &t->p->segs[op->seg + i];
+
+		segments[i] = (struct exec_segment){
+			.len = seg->len, .prot = seg->prot, .offset = seg->offset};
+		if (!target_addr(t, c->task, &seg->start, &segments[i].start) ||
+		    !target_file(t, seg->file, &segments[i].file)) {
+			c->out->kind = OUT_SKIPPED;
+			return;
+		}
+	}
+	ret = sys_execve(&t->cx, &image, &killed);
+	set_errno_or_value(c->out, ret);
+	if (killed) {
+		c->out->kind = OUT_KILLED;
+		target_leave(t, c->task);
+		target_switch_to(t, c->task->cpu, NULL);
+	}
+}
+
+static void do_open(struct target *t, struct call *c)
+{
+	u64 len = c->op->args[0].val;
+	struct file *file = file_create(&t->cx, (len >> PAGE_SHIFT) + !!offset_in_page(len),
+					(u32)c->op->args[1].val);
+
+	if (!file) {
+		set_errno_or_value(c->out, -ENFILE);
+		return;
+	}
+	t->files[c->op->def] = file;
+	set_errno_or_value(c->out, c->op->def);
+}
+
+static void do_mm_alloc(struct target *t, struct call *c)
+{
+	struct mm_struct *mm = mm_alloc(&t->cx);
+
+	if (mm)
+		mmput(&t->cx, mm);
+	set_errno_or_value(c->out, mm ? 0 : -ENOMEM);
+}
+
+static bool needs_mm(enum op_code code)
+{
+	switch (code) {
+	case OP_mmap:
+	case OP_munmap:
+	case OP_mprotect:
+	case OP_brk:
+	case OP_read:
+	case OP_write:
+	case OP_modify_ldt:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool target_operands(const struct target *t, struct call *c)
+{
+	const struct op_info *info = &op_table[c->op->code];
+
+	if (needs_mm((enum op_code)c->op->code) && !c->task->tsk->mm)
+		return false;
+	for (u32 i = 0; i < info->nr_args; i++) {
+		const struct arg *a = &c->op->args[i];
+
+		if (info->args[i].kind == ARG_ADDR && !target_addr(t, c->task, a, &c->addr))
+			return false;
+		if (info->args[i].kind == ARG_FILE && !target_file(t, a->ref, &c->file))
+			return false;
+	}
+	return c->op->code != OP_close || c->file;
+}
+
+void target_do_op(struct target *t, void *arg)
+{
+	struct call *c = arg;
+	const struct op *op = c->op;
+	const struct arg *a = op->args;
+	struct outcome *out = c->out;
+
+	switch ((enum op_code)op->code) {
+	case OP_mmap:
+		set_errno_or_value(out, sys_mmap(&t->cx, c->addr, a[1].val, (u32)a[2].val,
+						 (u32)a[3].val, c->file, a[5].val));
+		break;
+	case OP_munmap:
+		set_errno_or_value(out, sys_munmap(&t->cx, c->addr, a[1].val));
+		break;
+	case OP_mprotect:
+		set_errno_or_value(out, sys_mprotect(&t->cx, c->addr, a[1].val, (u32)a[2].val));
+		break;
+	case OP_brk:
+		t->brk_wanted = c->addr;
+		set_errno_or_value(out, sys_brk(&t->cx, c->addr));
+		break;
+	case OP_read:
+		do_access(t, c, false);
+		break;
+	case OP_write:
+		do_access(t, c, true);
+		break;
+	case OP_fork:
+		do_birth(t, c, 0, false);
+		break;
+	case OP_vfork:
+		do_birth(t, c, CLONE_VM | CLONE_VFORK, false);
+		break;
+	case OP_clone:
+		do_birth(t, c, (u32)a[0].val, false);
+		break;
+	case OP_kthread:
+		do_birth(t, c, 0, true);
+		break;
+	case OP_exec:
+		do_exec(t, c);
+		break;
+	case OP_exit:
+		target_leave(t, c->task);
+		break;
+	case OP_modify_ldt:
+		set_errno_or_value(out, sys_modify_ldt(&t->cx, (u32)min_u64(a[0].val, UINT32_MAX),
+						       a[1].val));
+		break;
+	case OP_open:
+		do_open(t, c);
+		break;
+	case OP_close:
+		file_close(&t->cx, c->file);
+		t->files[a[0].ref] = NULL;
+		break;
+	case OP_yield:
+		break;
+	case OP_binfmt_going:
+		module_set_going(t->m, (unsigned int)(a[0].val % NR_BINFMTS), a[1].val & 1);
+		break;
+	case OP_mm_alloc:
+		do_mm_alloc(t, c);
+		break;
+	case NR_OPS:
+		break;
+	}
+	if (op_table[op->code].def == DEF_RESULT && out->kind == OUT_OK) {
+		t->results[op->def] = out->value;
+		t->result_known[op->def] = true;
+	}
+}
+
+struct target_task *target_acting(struct target *t, u32 op)
+{
+	const struct op *o = &t->p->ops[op];
+	struct target_task *task;
+
+	if (o->task >= t->p->nr_defs[DEF_TASK])
+		return NULL;
+	task = &t->tasks[o->task];
+	return task->tsk && task->tsk->state == TASK_RUNNING ? task : NULL;
+}

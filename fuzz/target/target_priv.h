@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of this folder share. */
+#ifndef FAULTLINE_TARGET_PRIV_H
+#define FAULTLINE_TARGET_PRIV_H
+
+#include "target.h"
+
+/* ---- findings.c ------------------------------------------------------------------------------ */
+
+/* Completes a finding with operation, name and faults, and passes it on. */
+void target_report(struct target *t, struct finding *f);
+
+/* The engine's bug seam: leaves the engine wherever it was. The machine is not used any more. */
+__attribute__((noreturn)) void target_bug(void *priv, enum fl_bug kind, const char *func,
+					  const char *what);
+
+typedef void (*step_fn)(struct target *t, void *arg);
+/* Runs fn; false when the engine gave up inside, which has been reported. */
+bool target_guarded(struct target *t, step_fn fn, void *arg);
+
+/* The first violation of a check; those after it are mostly its consequences, and only counted. */
+struct violations {
+	u32 nr;
+	bool census;
+	struct finding first;
+};
+/* fl_violation_fn; priv is a struct violations. */
+void target_on_violation(void *priv, const struct fl_violation *v);
+void target_report_violations(struct target *t, struct violations *vs);
+
+/* ---- target.c -------------------------------------------------------------------------------- */
+
+/*
+ * Far above what any operation needs: some turns per object and a walk over every table entry. The
+ * bound is part of the oracle, so it depends on the state alone.
+ */
+u64 target_step_budget(const struct machine *m);
+void target_switch_to(struct target *t, unsigned int cpu, struct task_struct *tsk);
+/* What was running is thrown away, whatever state it is in: the backend frees what it gave out. */
+void target_drop_machine(struct target *t);
+
+/* ---- ops.c ----------------------------------------------------------------------------------- */
+
+struct call {
+	const struct op *op;
+	struct target_task *task;
+	struct outcome *out;
+	u64 addr;
+	struct file *file;
+};
+/* The task that can act, or NULL. */
+struct target_task *target_acting(struct target *t, u32 op);
+/* Resolves what decides whether the operation can be; false: it is skipped. */
+bool target_operands(const struct target *t, struct call *c);
+/* step_fn; arg is a struct call. */
+void target_do_op(struct target *t, void *arg);
+/* The task on the CPU ends. */
+void target_leave(struct target *t, struct target_task *task);
+
+/* ---- teardown.c ------------------------------------------------------------------------------ */
+
+u32 target_teardown(void *s);
+
+#endif

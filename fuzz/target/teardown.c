@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The end of a run: all tasks, all files, and what must be left, which is nothing. */
+#include "target_priv.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* SplitMix64 */
+static u64 draw(u64 *state)
+{
+	u64 z = *state += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
+/* The tasks alive, in the order in which they shall end. */
+static u32 end_order(struct target *t)
+{
+	u32 nr = 0, nr_tasks = t->p->nr_defs[DEF_TASK];
+	u64 seed = t->p->teardown_seed;
+
+	for (u32 i = 0; i < nr_tasks; i++) {
+		u32 task = t->p->teardown == TEARDOWN_NEWEST ? nr_tasks - 1 - i : i;
+
+		if (t->tasks[task].tsk)
+			t->order[nr++] = task;
+	}
+	if (t->p->teardown == TEARDOWN_SHUFFLE) {
+		for (u32 i = nr; i > 1; i--) {
+			u32 k = (u32)(draw(&seed) % i), tmp = t->order[k];
+
+			t->order[k] = t->order[i - 1];
+			t->order[i - 1] = tmp;
+		}
+	}
+	return nr;
+}
+
+static void stuck(struct target *t, u32 task)
+{
+	struct finding f = {.oracle = ORACLE_hang, .func = "mm_release", .class_key = "vfork-wait"};
+
+	snprintf(f.what, sizeof(f.what), "t%" PRIu32 " waits for a child that is not there", task);
+	snprintf(f.expected, sizeof(f.expected), "every task can end");
+	snprintf(f.actual, sizeof(f.actual), "t%" PRIu32 " waits", task);
+	target_report(t, &f);
+	t->broken = true;
+}
+
+/* A task that waits for its vfork child comes again once that one has gone. */
+static void end_tasks(struct target *t)
+{
+	u32 nr = end_order(t);
+
+	while (nr) {
+		u32 left = 0;
+
+		for (u32 i = 0; i < nr; i++) {
+			struct target_task *task = &t->tasks[t->order[i]];
+
+			if (task->tsk->state != TASK_RUNNING) {
+				t->order[left++] = t->order[i];
+				continue;
+			}
+			target_switch_to(t, task->cpu, task->tsk);
+			target_leave(t, task);
+		}
+		if (left == nr) {
+			stuck(t, t->order[0]);
+			return;
+		}
+		nr = left;
+	}
+}
+
+static void end_all(struct target *t, void *arg)
+{
+	(void)arg;
+	end_tasks(t);
+	if (t->broken)
+		return;
+	for (unsigned int cpu = 0; cpu < t->m->cfg.cpus; cpu++)
+		target_switch_to(t, cpu, NULL);
+	for (u32 i = 0; i < t->p->nr_defs[DEF_FILE]; i++) {
+		t->cx.steps = target_step_budget(t->m);
+		if (t->files[i])
+			file_close(&t->cx, t->files[i]);
+		t->files[i] = NULL;
+	}
+}
+
+static void end_machine(struct target *t, void *arg)
+{
+	(void)arg;
+	machine_destroy(t->m);
+	t->m = NULL;
+}
+
+/* What only the backend knows: does it have back all that it gave, is it sound? */
+static u32 backend_census(struct target *t)
+{
+	struct finding f = {.oracle = ORACLE_census, .func = "-"};
+	struct fl_allocator_counts n;
+	char why[FL_TEXT];
+
+	t->opt.alloc->counts(t->inst, &n);
+	if (n.pages || n.objects || n.caches) {
+		snprintf(f.what, sizeof(f.what),
+			 "the backend is short of %" PRIu64 " pages, %" PRIu64 " objects, %" PRIu64
+			 " caches",
+			 n.pages, n.objects, n.caches);
+		snprintf(f.class_key, sizeof(f.class_key), "backend-counts");
+		snprintf(f.expected, sizeof(f.expected), "all given back");
+		snprintf(f.actual, sizeof(f.actual), "%" PRIu64 " %" PRIu64 " %" PRIu64, n.pages,
+			 n.objects, n.caches);
+		target_report(t, &f);
+		return 1;
+	}
+	if (t->opt.alloc->check(t->inst, why, sizeof(why))) {
+		snprintf(f.what, sizeof(f.what), "the backend is damaged: %s", why);
+		snprintf(f.class_key, sizeof(f.class_key), "backend-check");
+		snprintf(f.expected, sizeof(f.expected), "a sound backend");
+		snprintf(f.actual, sizeof(f.actual), "%s", why);
+		target_report(t, &f);
+		return 1;
+	}
+	return 0;
+}
+
+u32 target_teardown(void *s)
+{
+	struct target *t = s;
+	struct violations vs = {.census = true};
+
+	t->op = UINT32_MAX;
+	if (t->opt.position)
+		*t->opt.position = UINT32_MAX;
+	if (t->broken || !t->m) {
+		target_drop_machine(t);
+		return 0;
+	}
+	if (target_guarded(t, end_all, NULL)) {
+		fl_census(t->m, target_on_violation, &vs);
+		target_report_violations(t, &vs);
+		if (!vs.nr && target_guarded(t, end_machine, NULL))
+			vs.nr += backend_census(t);
+	} else {
+		vs.nr++;
+	}
+	target_drop_machine(t);
+	return vs.nr;
+}

@@ -1,0 +1,451 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The faultline command as its users meet it: exit codes, bad input, JSON, children that die.
+
+usage: test_cli.py FAULTLINE FUZZ_LIFECYCLE [unittest arguments]
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+FAULTLINE = FUZZ = None
+
+GOOD = """# faultline 1
+machine levels=3 kernel_pmd=private cpus=2
+t0: r0 = mmap(0x0, 8p, rw, private|anon)
+t0: write(r0+1p, 0x11)
+t0: t1 = fork() !page:3 = -ENOMEM
+t0: t2 = fork()
+t2: write(r0+1p, 0x22)
+t0: read(r0+1p) = 0x11
+t2: exit()
+"""
+WRONG = "# faultline 1\nt0: yield()\nt0: yield() = -EPERM\nt0: yield()\n"
+
+
+class Cli(unittest.TestCase):
+    def setUp(self):
+        self.tmp = tempfile.TemporaryDirectory()
+        self.dir = Path(self.tmp.name)
+        self.good = self.write("good.prog", GOOD)
+        self.wrong = self.write("wrong.prog", WRONG)
+
+    def tearDown(self):
+        self.tmp.cleanup()
+
+    def write(self, name, data):
+        path = self.dir / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+        return path
+
+    def cli(self, *args, code=0, stdin=None, **kw):
+        """Runs the command; its exit code must be `code`."""
+        r = subprocess.run([FAULTLINE, *map(str, args)], input=stdin, stdout=kw.pop("stdout", subprocess.PIPE),
+                           stderr=subprocess.PIPE, timeout=120, **kw)
+        self.assertEqual(r.returncode, code, f"{args}\n{r.stdout}\n{r.stderr}")
+        return r
+
+    def rows(self, *args, **kw):
+        out = self.cli(*args, **kw).stdout.decode()
+        rows = [json.loads(line) for line in out.splitlines()]
+        for row in rows:
+            self.assertEqual(row["v"], 1)
+        self.assertEqual(rows[-1]["type"], "total")
+        return rows
+
+    def error(self, *args, code, says, **kw):
+        """A failure is one line on stderr that names what is wrong."""
+        err = self.cli(*args, code=code, **kw).stderr.decode()
+        self.assertEqual(len(err.splitlines()), 1, err)
+        for word in says if isinstance(says, list) else [says]:
+            self.assertIn(str(word), err)
+
+
+class Usage(Cli):
+    def test_help(self):
+        self.assertIn(b"usage: faultline", self.cli("--help").stdout)
+        for command in ("run", "sweep", "sites", "fmt", "gen", "import-strace"):
+            out = self.cli(command, "--help").stdout
+            self.assertIn(f"usage: faultline {command}".encode(), out)
+
+    def test_wrong(self):
+        self.cli(code=2)
+        self.error("nonsense", code=2, says="nonsense")
+        for command in ("min", "diff-host", "bench", "alloc-check"):
+            self.error(command, code=2, says=command)
+        for command in ("run", "sweep", "fmt"):
+            self.error(command, code=2, says="FILE")
+        self.error("run", "--pairs", self.good, code=2, says="--pairs")
+        self.error("run", "--fault", code=2, says="--fault")
+        self.error("run", "--fault", "paeg:1", self.good, code=2, says="paeg")
+        self.error("run", "--check", "some", self.good, code=2, says="some")
+        self.error("run", "--repeat", "0", self.good, code=2, says="--repeat")
+        self.error("run", "--machine", "levels=7", self.good, code=2, says="levels")
+        self.error("run", "--machine", "levels", self.good, code=2, says="levels")
+        self.error("run", "--machine", "colour=3", self.good, code=2, says="colour")
+        self.error("run", "--allocator", "none", self.good, code=2, says="none")
+        self.error("run", "--allocator", "./mine.so", self.good, code=2, says="not supported yet")
+        self.error("sweep", "--class", "page,nope", self.good, code=2, says="nope")
+        self.error("sweep", "--mode", "fork", self.good, code=2, says="fork")
+        self.error("fmt", "--to", "xml", self.good, code=2, says="xml")
+        self.error("fmt", self.good, self.wrong, code=2, says="one FILE")
+        self.error("gen", code=2, says="--seed")
+        self.error("gen", "--seed", "x", code=2, says="--seed")
+
+    def test_reserved(self):
+        for line in ("t0: fork() @dup_mm:1 { t0: yield() }", "sched(t0, 1)"):
+            p = self.write("r.prog", f"# faultline 1\n{line}\n")
+            self.error("fmt", p, code=2, says=[f"{p}:2", "not supported yet"])
+
+
+class BadInput(Cli):
+    def test_not_there(self):
+        r = self.cli("run", self.dir / "none.prog", self.good, code=2)
+        self.assertIn(b"none.prog", r.stderr)
+        self.assertIn(b"good.prog", r.stdout)
+
+    def test_line_is_named(self):
+        p = self.write("bad.prog", "# faultline 1\nt0: yield()\nt0: jump()\n")
+        for command in ("run", "sweep"):
+            r = self.cli(command, p, self.good, code=2)
+            self.assertIn(f"{p}:3: ".encode(), r.stderr)
+            self.assertIn(b"good.prog", r.stdout)
+        self.error("fmt", p, code=2, says=f"{p}:3: ")
+
+    def test_version(self):
+        p = self.write("v.prog", "# faultline 9\nt0: yield()\n")
+        self.error("fmt", p, code=2, says=[f"{p}:1", "version"])
+        p = self.write("v", "# faultline 9\nt0: yield()\n")
+        self.error("fmt", p, code=2, says=[f"{p}:1", "version"])
+
+    def test_named_prog_is_text(self):
+        p = self.write("x.prog", b"\x00\x01\x02")
+        self.error("fmt", p, code=2, says=f"{p}:1")
+        self.error("fmt", self.write("empty.prog", ""), code=2, says="empty.prog")
+
+    def test_bytes_always_decode(self):
+        rng = random.Random(4)
+        for n in (0, 1, 7, 8, 1000, 1 << 20):
+            p = self.write(f"b{n}", rng.randbytes(n))
+            rows = self.rows("run", "--json", p)
+            self.assertEqual(rows[0]["verdict"], "clean")
+
+    def test_too_large(self):
+        p = self.write("large", b"\x01" * ((1 << 20) + 1))
+        self.error("fmt", p, code=2, says=["large", "1 MiB"])
+        p = self.dir / "sparse.prog"
+        with p.open("wb") as f:
+            f.write(b"# faultline 1\n")
+            f.truncate(100 << 20)
+        self.error("fmt", p, code=2, says="sparse.prog")
+        r = self.cli("run", p, self.good, code=2)
+        self.assertIn(b"sparse.prog", r.stderr)
+
+    def test_truncated(self):
+        for cut in range(0, len(GOOD), 13):
+            p = self.write("cut.prog", GOOD[:cut])
+            r = subprocess.run([FAULTLINE, "run", p], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            self.assertIn(r.returncode, (0, 2), (cut, r.stderr))
+
+    def test_directories(self):
+        d = self.dir / "d"
+        self.write("d/b.prog", GOOD)
+        self.write("d/sub/a.prog", GOOD)
+        self.write("d/sub/notes.txt", "not a program")
+        (d / "link.prog").symlink_to(self.wrong)
+        (d / "loop").symlink_to(d)
+        rows = self.rows("run", "--json", d)
+        self.assertEqual([r["file"] for r in rows[:-1]], [f"{d}/b.prog", f"{d}/sub/a.prog"])
+        (self.dir / "e").mkdir()
+        self.assertIn(b"no programs", self.cli("run", self.dir / "e", code=2).stderr)
+        self.error("fmt", d, code=2, says="directory")
+
+    def test_stdin(self):
+        rows = self.rows("run", "--json", "-", stdin=GOOD.encode())
+        self.assertEqual((rows[0]["file"], rows[0]["ops"]), ("-", 7))
+        rows = self.rows("run", "--json", "-", stdin=WRONG.encode(), code=1)
+        self.assertTrue(rows[0]["confirmed"])
+        self.assertEqual(self.cli("fmt", "-", stdin=GOOD.encode()).stdout.decode(), GOOD)
+
+
+class Output(Cli):
+    def test_full_disk(self):
+        with open("/dev/full", "wb") as full:
+            for args in (["run", self.good], ["sweep", "--json", self.good], ["fmt", self.good], ["--help"],
+                         ["gen", "--seed", "1"], ["sites", "--json", self.good], ["run", "--help"]):
+                r = self.cli(*args, code=3, stdout=full)
+                self.assertIn(b"No space left", r.stderr, args)
+
+    def test_full_disk_finding(self):
+        """Environment comes before a finding."""
+        with open("/dev/full", "wb") as full:
+            self.cli("run", self.wrong, code=3, stdout=full)
+
+    def test_reader_gone(self):
+        r, w = os.pipe()
+        os.close(r)
+        self.cli("run", self.good, code=3, stdout=w)
+        os.close(w)
+
+    def test_files(self):
+        out = self.dir / "out.prog"
+        self.cli("fmt", "-o", out, self.good)
+        self.assertEqual(out.read_text(), GOOD)
+        self.error("fmt", "-o", self.dir / "none" / "x", self.good, code=3, says="none")
+        self.error("gen", "--seed", "1", "-o", self.dir, code=3, says=self.dir)
+        self.error("fmt", "-o", "/dev/full", self.good, code=3, says="No space left")
+        # in place: nothing is lost, whatever happens
+        self.cli("fmt", "-o", self.good, self.good)
+        self.assertEqual(self.good.read_text(), GOOD)
+        self.assertEqual(sorted(p.name for p in self.dir.iterdir()), ["good.prog", "out.prog", "wrong.prog"])
+
+    def test_odd_names(self):
+        name = os.fsencode(self.dir) + b"/a \"\\\n\xff.prog"
+        with open(name, "w") as f:
+            f.write(GOOD)
+        out = subprocess.run([FAULTLINE, "run", "--json", name], stdout=subprocess.PIPE, check=True).stdout
+        row = json.loads(out.splitlines()[0])
+        self.assertEqual(os.fsencode(row["file"]), name)
+
+
+class Run(Cli):
+    def test_clean(self):
+        rows = self.rows("run", "--json", self.good)
+        self.assertEqual(len(rows), 2)
+        run, total = rows
+        self.assertEqual((run["type"], run["file"], run["verdict"]), ("run", str(self.good), "clean"))
+        self.assertEqual((run["ops"], run["delivered"], run["findings"]), (7, 1, 0))
+        self.assertRegex(run["trace_hash"], r"^[0-9a-f]{16}$")
+        self.assertEqual(total["met"], run["met"])
+
+    def test_finding(self):
+        rows = self.rows("run", "--json", self.wrong, self.good, code=1)
+        self.assertEqual([r["type"] for r in rows], ["finding", "run", "run", "total"])
+        f = rows[0]
+        self.assertEqual((f["oracle"], f["op"], f["name"], f["plan"], f["faults"]), ("expect", 1, "yield", "", []))
+        self.assertEqual((f["expected"], f["actual"], f["file"]), ("-EPERM", "0x0", str(self.wrong)))
+        self.assertEqual((f["allocator"], f["confirmed"]), ("malloc", True))
+        self.assertRegex(f["bucket"], r"^[0-9a-f]{12}$")
+        self.assertTrue(f["build"])
+        self.assertEqual(rows[1]["verdict"], "finding")
+        self.assertEqual(rows[-1]["findings"], 1)
+        text = self.cli("run", self.wrong, code=1).stdout.decode()
+        first = text.splitlines()[0]
+        self.assertRegex(first, r"^FAULTLINE: expect: .* at op 1 yield bucket=[0-9a-f]{12}$")
+        self.assertIn(f["bucket"], first)
+        self.assertIn(f"faultline run {self.wrong}", text)
+
+    def test_finding_with_fault(self):
+        p = self.write("f.prog", "# faultline 1\nt0: t1 = fork() !slab@dup_mmap_vma:1\nt0: yield() = skip\n")
+        f = self.rows("run", "--json", p, code=1)[0]
+        self.assertEqual(f["plan"], "op=0.slab@dup_mmap_vma:1")
+        self.assertEqual(f["faults"], [{"class": "slab", "site": "dup_mmap_vma", "op": 0, "ordinal": 1}])
+        self.assertIn("[injected: slab@dup_mmap_vma #1]", self.cli("run", p, code=1).stdout.decode())
+
+    def test_plan(self):
+        a = self.rows("run", "--json", self.good)[0]
+        b = self.rows("run", "--json", "--fault", "op=3.slab@dup_mmap_vma:1", self.good)[0]
+        c = self.rows("run", "--json", "--fault", "op=3.slab@dup_mmap_vma:1", self.good)[0]
+        self.assertEqual((a["delivered"], b["delivered"]), (1, 2))
+        self.assertNotEqual(a["trace_hash"], b["trace_hash"])
+        self.assertEqual(b, c)
+        self.assertIn(b"failed nothing", self.cli("run", "--fault", "page:9999", self.write(
+            "n.prog", "# faultline 1\nt0: yield()\n")).stderr)
+
+    def test_machine(self):
+        a = self.rows("run", "--json", self.good)[0]
+        b = self.rows("run", "--json", "--machine", "levels=4,cpus=1", self.good)[0]
+        self.assertNotEqual(a["met"], b["met"])
+
+    def test_allocators_agree(self):
+        a = self.rows("run", "--json", self.good)[0]
+        b = self.rows("run", "--json", "--allocator", "arena", self.good)[0]
+        self.assertEqual(a, b)
+
+    def test_repeat_and_isolation(self):
+        a = self.rows("run", "--json", "--repeat", "20", self.good)[0]
+        b = self.rows("run", "--json", "--no-isolate", self.good)[0]
+        self.assertEqual(a, b)
+        self.rows("run", "--json", "--no-isolate", self.wrong, code=1)
+
+    def test_trace(self):
+        rows = self.rows("run", "--json", "--trace", self.good)
+        ops = [r for r in rows if r["type"] == "trace"]
+        self.assertEqual([r["op"] for r in ops], list(range(7)))
+        self.assertEqual((ops[2]["result"], ops[3]["result"], ops[5]["result"]), ("-ENOMEM", "t2", "0x11"))
+        failed = [p["site"] for p in ops[2]["points"] if p["failed"]]
+        self.assertEqual(len(failed), 1)
+        self.assertIn("!", self.cli("run", "--trace", self.good).stdout.decode())
+
+    def test_trace_hash(self):
+        h = self.rows("run", "--json", self.good)[0]["trace_hash"]
+        self.assertIn(h, self.cli("run", "--trace-hash", self.good).stdout.decode())
+
+    def test_bytes_mean_the_same(self):
+        self.cli("fmt", "--to", "bytes", "-o", self.dir / "bytes", self.good)
+        a = self.rows("run", "--json", self.good)[0]
+        b = self.rows("run", "--json", self.dir / "bytes")[0]
+        self.assertEqual((a["trace_hash"], a["met"]), (b["trace_hash"], b["met"]))
+        # what a fuzzer expects is nobody's word
+        self.cli("fmt", "--to", "bytes", "-o", self.dir / "w", self.wrong)
+        self.rows("run", "--json", self.dir / "w")
+        text = self.cli("fmt", "--no-expectations", self.wrong).stdout.decode()
+        self.assertEqual(text, WRONG.replace(" = -EPERM", ""))
+
+
+class Sweep(Cli):
+    def test_counts(self):
+        rows = self.rows("sweep", "--json", self.good)
+        self.assertEqual([r["type"] for r in rows], ["sweep", "total"])
+        for r in rows:
+            self.assertEqual(r["met"], r["delivered"] + r["masked"])
+            self.assertLessEqual(r["benign"], r["delivered"])
+            self.assertEqual(r["findings"], 0)
+            self.assertEqual(r["ops"], 7)
+        self.assertGreater(rows[0]["delivered"], 30)
+        self.assertGreater(rows[0]["executed_ops"], 30)
+        self.assertIn("seconds", rows[-1])
+        self.assertIn(b"dup_mmap_vma", self.cli("sweep", self.good).stdout)
+
+    def test_classes_and_modes(self):
+        every = self.rows("sweep", "--json", "--class", "all", self.good)[0]["met"]
+        parts = [self.rows("sweep", "--json", "--class", c, self.good)[0]["met"]
+                 for c in ("page", "slab", "ctor,hook", "acct", "intr")]
+        self.assertEqual(sum(parts), every)
+        replay = self.rows("sweep", "--json", "--mode", "replay", self.good)[0]
+        self.assertEqual((replay["met"], replay["masked"]), (every, 0))
+
+    def test_nothing_delivered_says_so(self):
+        p = self.write("n.prog", "# faultline 1\nt0: yield()\n")
+        self.assertIn(b"nothing was delivered", self.cli("sweep", p).stdout)
+
+    def test_bad_expectation_is_found(self):
+        rows = self.rows("sweep", "--json", self.wrong, code=1)
+        self.assertEqual((rows[0]["type"], rows[0]["oracle"]), ("finding", "expect"))
+
+    def test_allocators(self):
+        a = self.rows("sweep", "--json", self.good)[0]
+        b = self.rows("sweep", "--json", "--allocator", "arena", self.good)[0]
+        self.assertEqual(a, b)
+
+
+class Sites(Cli):
+    def test_table(self):
+        rows = self.rows("sites", "--json", self.good)
+        sites, total = rows[:-1], rows[-1]
+        self.assertEqual(total["sites"], len(sites))
+        self.assertEqual(total["reached"], sum(r["reached"] > 0 for r in sites))
+        self.assertEqual(total["failed"], sum(r["failed"] > 0 for r in sites))
+        self.assertEqual(total["explained"], sum(r["explained"] is not None for r in sites))
+        for r in sites:
+            self.assertLessEqual(r["contexts_failed"], r["contexts"])
+            self.assertEqual(r["contexts"] > 0, r["reached"] > 0)
+        self.assertIn(b"NOT FAILED", self.cli("sites", self.good).stdout)
+
+    def test_accumulates(self):
+        cov = self.dir / "cov"
+        one = self.rows("sites", "--json", "--coverage", cov, self.good)
+        shown = self.rows("sites", "--json", "--coverage", cov)
+        self.assertEqual(one, shown)
+        other = self.write("o.prog", "# faultline 1\nt0: modify_ldt(1, 2)\n")
+        both = self.rows("sites", "--json", "--coverage", cov, other)
+        self.assertGreater(both[-1]["reached"], one[-1]["reached"])
+        self.error("sites", "--coverage", self.dir / "none", code=2, says="none")
+        bad = self.write("bad", "# faultline coverage 1\nnonsense\n")
+        self.error("sites", "--coverage", bad, code=2, says=f"{bad}:2", stdout=subprocess.DEVNULL)
+        bad = self.write("bad", "something\n")
+        self.error("sites", "--coverage", bad, code=2, says=f"{bad}:1", stdout=subprocess.DEVNULL)
+
+    def test_corpus_of_the_directory(self):
+        self.error("sites", code=2, says="corpus", cwd=self.dir)
+        self.write("corpus/seeds/a.prog", GOOD)
+        self.assertGreater(self.rows("sites", "--json", cwd=self.dir)[-1]["reached"], 10)
+
+
+class Programs(Cli):
+    def test_fmt_is_canonical(self):
+        text = self.cli("fmt", self.good).stdout
+        self.assertEqual(text.decode(), GOOD)
+        self.cli("fmt", "--to", "bytes", "-o", self.dir / "b", self.good)
+        self.assertEqual(self.cli("fmt", self.dir / "b").stdout.decode(), GOOD)
+
+    def test_gen(self):
+        a = self.cli("gen", "--seed", "7", "--ops", "30").stdout
+        self.assertEqual(a, self.cli("gen", "--seed", "7", "--ops", "30").stdout)
+        self.assertNotEqual(a, self.cli("gen", "--seed", "8", "--ops", "30").stdout)
+        self.assertEqual(sum(line.startswith(b"t") for line in a.splitlines()), 30)
+        for seed in range(20):
+            p = self.write("g.prog", self.cli("gen", "--seed", seed).stdout)
+            self.rows("run", "--json", p)
+
+    def test_reference(self):
+        self.assertIn(b"| `mprotect` |", self.cli("fmt", "--ops").stdout)
+
+
+class Crashes(Cli):
+    """A child that dies is a result: the others are still run, the total is still printed."""
+
+    def start(self, *args):
+        return subprocess.Popen([FAULTLINE, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def child_of(self, proc, deadline=20):
+        end = time.time() + deadline
+        while time.time() < end and proc.poll() is None:
+            kids = Path(f"/proc/{proc.pid}/task/{proc.pid}/children").read_text().split()
+            if kids:
+                return int(kids[0])
+            time.sleep(0.005)
+        self.fail("no child was seen")
+
+    def test_signal(self):
+        p = self.start("run", "--json", "--repeat", "3000", self.good, self.wrong)
+        time.sleep(0.02)
+        os.kill(self.child_of(p), signal.SIGKILL)
+        out, err = p.communicate(timeout=120)
+        rows = [json.loads(x) for x in out.splitlines()]
+        self.assertEqual(p.returncode, 1, err)
+        crash = rows[0]
+        self.assertEqual((crash["type"], crash["oracle"]), ("finding", "crash"))
+        self.assertEqual((crash["what"], crash["file"]), ("SIGKILL", str(self.good)))
+        # it was not the program's doing, and trying again has shown it
+        self.assertFalse(crash["confirmed"])
+        self.assertEqual([(r["type"], r.get("verdict")) for r in rows[1:]],
+                         [("run", "finding"), ("finding", None), ("run", "finding"), ("total", None)])
+        self.assertEqual((rows[-1]["files"], rows[-1]["findings"]), (2, 2))
+
+    def test_interrupt(self):
+        p = self.start("run", "--json", "--repeat", "1000000", self.good, self.good)
+        child = self.child_of(p)
+        p.send_signal(signal.SIGINT)
+        out, _ = p.communicate(timeout=60)
+        self.assertEqual(p.returncode, -signal.SIGINT)
+        self.assertEqual(json.loads(out.splitlines()[-1])["type"], "total")
+        with self.assertRaises(ProcessLookupError):
+            os.kill(child, 0)
+
+
+class Harness(Cli):
+    def test_replay(self):
+        if b"usage: fuzz_lifecycle FILE" not in subprocess.run(
+                [FUZZ, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout:
+            self.skipTest("a fuzzing engine is linked")
+        self.cli("fmt", "--to", "bytes", "-o", self.dir / "b", self.good)
+        r = subprocess.run([FUZZ, self.dir / "b", self.dir / "b"], stderr=subprocess.PIPE)
+        self.assertEqual((r.returncode, r.stderr), (0, b"2 files replayed, no finding\n"))
+        self.assertEqual(subprocess.run([FUZZ], stderr=subprocess.PIPE).returncode, 2)
+        r = subprocess.run([FUZZ, self.dir / "none"], stderr=subprocess.PIPE)
+        self.assertEqual(r.returncode, 2)
+        self.assertIn(b"none", r.stderr)
+
+
+if __name__ == "__main__":
+    FAULTLINE, FUZZ = sys.argv[1:3]
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
