@@ -6,8 +6,7 @@
 
 #include "strace_priv.h"
 
-#define MAX_REMARKS 20000u /* what comes after is counted in the head only */
-#define STACK_PAGES 1u	   /* arguments and environment: not in the log, a page is usual */
+#define STACK_PAGES 1u /* arguments and environment: not in the log, a page is usual */
 #define OWN_STACK   (TASK_SIZE_47 - ((u64)16 << 20)) /* the machine's own stack is above */
 
 /* ---- comments ----------------------------------------------------------------- */

@@ -316,6 +316,9 @@ static int finish_head(struct importer *im)
 		  "%u, other %u)\n",
 		  r->calls, r->programmed, r->unsupported, r->dependent, r->skipped, r->other);
 	sb_printf(&b, "# tasks: %u (threads %u), images %u\n", r->tasks, r->threads, r->images);
+	if (im->nr_remarks > MAX_REMARKS)
+		sb_printf(&b, "# comments in place: the first %u of %u\n", MAX_REMARKS,
+			  im->nr_remarks);
 	print_counts(&b, "unsupported", &im->unsupported);
 	print_counts(&b, "dependent", &im->dependent);
 	print_counts(&b, "ignored flags", &im->ignored);

@@ -15,7 +15,8 @@
 
 #define TASK_SIZE_47 ((u64)1 << 47)
 #define NONE	     UINT32_MAX
-#define TEXT_OF_CALL 200 /* most bytes of a call that a comment quotes */
+#define MAX_REMARKS  20000u /* comments in place; what comes after is counted only */
+#define TEXT_OF_CALL 200    /* most bytes of a call that a comment quotes */
 
 /* Attributes of ranges. */
 #define ATTR_SHARED 0x80u /* of SPACE_MAPPED in a task's space: a shared mapping of a file */
