@@ -96,8 +96,24 @@ struct page *pt_alloc_below(struct ctx *cx, struct mm_struct *mm, struct page *p
 /* Undoes the constructor of a table of `level` and its counters; the page is still to be freed. */
 void pt_dtor(struct ctx *cx, struct page *pt, enum pt_level level);
 pte_t vm_get_page_prot(u32 vm_flags);
+
+/* ---- arch/tlb.c (facts §6.8) ---------------------------------------------------------------- */
+
+/* Makes a CPU walk mm's tables, and forget what it remembers of others. */
+void load_cr3(struct ctx *cx, unsigned int cpu, struct mm_struct *mm);
+/* On every CPU in mm's mask; one that only borrows mm leaves it instead. */
 void flush_tlb_mm(struct ctx *cx, struct mm_struct *mm);
 void flush_tlb_range(struct ctx *cx, struct mm_struct *mm, u64 start, u64 end);
+void flush_tlb_page(struct ctx *cx, struct mm_struct *mm, u64 addr);
+/*
+ * What the hardware does on a load or store of the current CPU: the page, with the entry's bits
+ * set, or NULL for a fault. Reports a translation that allows more than the tables (G-26).
+ */
+struct page *tlb_access(struct ctx *cx, struct mm_struct *mm, u64 addr, bool write);
+/* Does the translation allow what pte, now in the tables, does not? */
+bool tlb_entry_is_stale(const struct tlb_entry *e, pte_t pte);
+/* Reports a page that a CPU can still reach. */
+void tlb_check_free(struct ctx *cx, const struct page *page);
 
 /* ---- arch/ldt.c (notes 1.2.6, facts §3 1.2.6) ----------------------------------------------- */
 

@@ -129,36 +129,6 @@ pte_t vm_get_page_prot(u32 vm_flags)
 	return prot;
 }
 
-/* ---- TLB ------------------------------------------------------------------------------------ */
-
-/* A lazy CPU rather leaves the mm than be told of its every change (facts §6.8). */
-static void leave_mm(struct ctx *cx, struct mm_struct *mm, unsigned int cpu)
-{
-	mm->cpu_vm_mask &= ~(1u << cpu);
-	cx->m->rqs[cpu].loaded = &cx->m->init_mm;
-}
-
-void flush_tlb_mm(struct ctx *cx, struct mm_struct *mm)
-{
-	unsigned int cpu;
-
-	for (cpu = 0; cpu < cx->m->cfg.cpus; cpu++) {
-		struct rq *rq = &cx->m->rqs[cpu];
-
-		if (!(mm->cpu_vm_mask & 1u << cpu))
-			continue;
-		rq->tlb_flushes++;
-		if (rq->curr && rq->curr->mm != mm)
-			leave_mm(cx, mm, cpu);
-	}
-}
-
-void flush_tlb_range(struct ctx *cx, struct mm_struct *mm, u64 start, u64 end)
-{
-	BUG_ON(cx, start >= end);
-	flush_tlb_mm(cx, mm);
-}
-
 /* ---- constructors --------------------------------------------------------------------------- */
 
 static bool ptlock_init(struct ctx *cx, struct page *page, enum fl_site site)
@@ -453,6 +423,7 @@ static void _pgd_free(struct ctx *cx, struct page *pgd)
 		return;
 	}
 	BUG_ON(cx, pgd->nr_entries != 0);
+	tlb_check_free(cx, pgd);
 	kmem_cache_free(cx, CACHE_pgd, pgd->mem);
 	free_page_desc(m, pgd);
 }

@@ -44,6 +44,15 @@ static u64 lazy_cpus(const struct machine *m)
 	return n;
 }
 
+static u64 translations(const struct machine *m)
+{
+	u64 n = 0;
+
+	for (unsigned int cpu = 0; cpu < m->cfg.cpus; cpu++)
+		n += (u64)__builtin_popcount(m->rqs[cpu].tlb.used);
+	return n;
+}
+
 /* A list that is no ring has not ended: it counts as one that is not empty. */
 static u64 ring_length(const struct machine *m, const struct list_head *h)
 {

@@ -189,6 +189,9 @@ void chk_counters(struct chk *c, struct mm_struct *mm, const struct mm_scan *s);
 void chk_rss(struct chk *c, struct mm_struct *mm, const struct mm_scan *s);
 void chk_mm_rest(struct chk *c, struct mm_struct *mm);
 
+/* tlb.c: CPUs that have the mm loaded; its tables must be sound. */
+void chk_tlb(struct chk *c, const struct mm_struct *mm);
+
 /* global.c */
 /* Does the pointer, not followed, name an mm of the machine? The list of mms must be a ring. */
 bool chk_is_live_mm(const struct machine *m, const struct mm_struct *mm);

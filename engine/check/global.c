@@ -190,6 +190,7 @@ static void check_mm(struct chk *c, struct mm_struct *mm, struct mm_scan *s, str
 	t->nr_ptes += s->nr_ptes;
 	if (mm->seen[SEEN_STATE] == MM_DAMAGED)
 		return;
+	chk_tlb(c, mm);
 	chk_rss(c, mm, s);
 	if (!alive)
 		return;
@@ -252,6 +253,7 @@ static void check_init_mm(struct chk *c, struct totals *t)
 		 !mm->mmap_sem.writer && !mm->mmap_sem.readers && !mm->page_table_lock.writer &&
 			 !mm->page_table_lock.readers,
 		 "locks of init_mm: free", "held");
+	chk_tlb(c, mm);
 	m->zero_page->seen[SEEN_MAPPED]++;
 	pgd->seen[SEEN_MAPPED]++;
 	t->objects[CACHE_ptl] += pgd->ptl != NULL;

@@ -49,6 +49,7 @@ unsigned int fl_check_mm(struct machine *m, struct mm_struct *mm, fl_violation_f
 		chk_counters(&c, mm, &s);
 	}
 	chk_tables(&c, mm, &s, false);
+	chk_tlb(&c, mm);
 	chk_rss(&c, mm, &s);
 	return c.nr;
 }

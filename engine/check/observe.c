@@ -540,6 +540,22 @@ static void observe_tasks(struct observer *o)
 	o->slab[CACHE_task_struct] -= (s64)o->m->cfg.cpus;
 }
 
+static void observe_tlb(struct observer *o, u32 cpu, const struct tlb *tlb)
+{
+	for (unsigned int i = 0; i < TLB_SIZE; i++) {
+		const struct tlb_entry *e = &tlb->entries[i];
+
+		if (!(tlb->used & 1u << i))
+			continue;
+		obs(o, OBS_cpu_tlb, cpu, e->addr, mm_number(o, e->mm));
+		obs(o, OBS_cpu_tlb_pte, cpu, e->addr, e->pte);
+		for (unsigned int level = PT_PTE; level < PT_PGD; level++)
+			obs(o, OBS_cpu_tlb_table, cpu, e->addr + level, e->tables[level]);
+	}
+	for (unsigned int i = 0; o->m->geo.levels == 3 && i < o->m->geo.kernel_boundary; i++)
+		obs(o, OBS_cpu_pdpte, cpu, i, tlb->pdpte[i]);
+}
+
 static void observe_cpus(struct observer *o)
 {
 	for (u32 cpu = 0; cpu < o->m->cfg.cpus; cpu++) {
@@ -548,6 +564,8 @@ static void observe_cpus(struct observer *o)
 		obs(o, OBS_cpu_curr, cpu, 0, task_number(o, rq->curr));
 		obs(o, OBS_cpu_loaded, cpu, 0, mm_number(o, rq->loaded));
 		obs(o, OBS_cpu_tlb_flushes, cpu, 0, rq->tlb_flushes);
+		if (o->strict)
+			observe_tlb(o, cpu, &rq->tlb);
 	}
 }
 

@@ -28,7 +28,7 @@ static int sched_init(struct ctx *cx)
 		rq->idle->active_mm = &m->init_mm;
 		atomic_inc(cx, &m->init_mm.mm_count);
 		m->init_mm.cpu_vm_mask |= 1u << cpu;
-		rq->loaded = &m->init_mm;
+		load_cr3(cx, cpu, &m->init_mm);
 	}
 	return 0;
 }
@@ -46,6 +46,7 @@ static void sched_exit(struct ctx *cx)
 		idle_task_exit(cx, cpu);
 		free_idle(cx, rq->idle);
 		rq->idle = rq->curr = NULL;
+		rq->loaded = NULL;
 	}
 }
 

@@ -5,26 +5,20 @@
  */
 #include "internal.h"
 
-static void load_cr3(struct rq *rq, struct mm_struct *mm)
-{
-	rq->loaded = mm;
-	rq->tlb_flushes++;
-}
-
 void switch_mm(struct ctx *cx, struct mm_struct *prev, struct mm_struct *next)
 {
-	struct rq *rq = &cx->m->rqs[cx->cpu];
+	const struct rq *rq = &cx->m->rqs[cx->cpu];
 	u32 cpu = 1u << cx->cpu;
 
 	if (prev != next) {
 		/* the mask first: a flush from now on has to reach this CPU */
 		next->cpu_vm_mask |= cpu;
-		load_cr3(rq, next);
+		load_cr3(cx, cx->cpu, next);
 		prev->cpu_vm_mask &= ~cpu;
 	} else if (rq->loaded != next || !(next->cpu_vm_mask & cpu)) {
 		/* a flush found this CPU lazy and made it leave next */
 		next->cpu_vm_mask |= cpu;
-		load_cr3(rq, next);
+		load_cr3(cx, cx->cpu, next);
 	}
 }
 

@@ -170,7 +170,7 @@ static unsigned int wp_page_copy(struct ctx *cx, const struct vm_fault *vmf, str
 		vmf->mm->rss_stat[old_page->type == PAGE_ANON ? MM_ANONPAGES : MM_FILEPAGES]--;
 	/* Nobody may read the old page through this entry once somebody writes the new one. */
 	pt_set(vmf->pt, vmf->idx, 0);
-	flush_tlb_range(cx, vmf->mm, vmf->addr, vmf->addr + PAGE_SIZE);
+	flush_tlb_page(cx, vmf->mm, vmf->addr);
 	add_new_anon_page(cx, vmf, new_page);
 	if (old_page)
 		page_remove_rmap(cx, old_page);
@@ -255,27 +255,6 @@ static bool access_error(const struct vm_area_struct *vma, bool write)
 	return !(vma->vm_flags & (write ? VM_WRITE : VM_ACCESS_FLAGS));
 }
 
-/* What the hardware does: the page, with the entry's bits set, or NULL for a fault. */
-static struct page *walk_for_access(struct ctx *cx, const struct mm_struct *mm, u64 addr,
-				    bool write)
-{
-	pte_t need = _PAGE_PRESENT | _PAGE_USER | (write ? _PAGE_RW : 0);
-	pte_t seen = _PAGE_ACCESSED | (write ? _PAGE_DIRTY : 0);
-	struct page *pt = pte_lookup(cx->m, mm, addr), *page;
-	unsigned int idx = pt_index(&cx->m->geo, PT_PTE, addr);
-	pte_t pte;
-
-	if (!pt)
-		return NULL;
-	pte = pt_get(pt, idx);
-	if ((pte & need) != need)
-		return NULL;
-	page = pfn_to_page(cx->m, pte_pfn(pte));
-	BUG_ON(cx, !page || !page->mem);
-	pt_set(pt, idx, pte | seen);
-	return page;
-}
-
 static enum access_result do_page_fault(struct ctx *cx, struct mm_struct *mm, u64 addr, bool write)
 {
 	enum access_result res = ACCESS_SIGSEGV;
@@ -305,7 +284,7 @@ enum access_result access_user(struct ctx *cx, u64 addr, bool write, u64 *tag)
 
 	if (!mm || addr >= mm->task_size)
 		return ACCESS_SIGSEGV;
-	while (!(page = walk_for_access(cx, mm, addr, write))) {
+	while (!(page = tlb_access(cx, mm, addr, write))) {
 		enum access_result res;
 
 		STEP(cx);

@@ -148,6 +148,7 @@ static void free_pages_check(struct ctx *cx, const struct page *page)
 	BUG_ON(cx, page->pt_mm);
 	BUG_ON(cx, page->cache_node.linked);
 	BUG_ON(cx, !list_empty(&page->lru));
+	tlb_check_free(cx, page);
 }
 
 void get_page(struct ctx *cx, struct page *page)

@@ -174,8 +174,9 @@ static void each_row_fires(void **state)
 		list_add(&inode.inodes, &m->inodes);
 		inode.i_data.i_mmap.node = &page.cache_node;
 		POKE(&w, m->rqs[0].loaded, NULL);
-		assert_int_equal(fl_census(m, on_row, &r), 5);
-		cases += 5;
+		POKE(&w, m->rqs[0].tlb.used, 1);
+		assert_int_equal(fl_census(m, on_row, &r), 6);
+		cases += 6;
 		list_del_init(&page.lru);
 		list_del_init(&file.files);
 		list_del_init(&inode.inodes);

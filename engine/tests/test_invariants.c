@@ -463,6 +463,45 @@ static void break_cpu_mask(struct world *w)
 	POKE(w, w->child_mm->cpu_vm_mask, 1);
 }
 
+static struct tlb_entry *cached(struct world *w, u64 page)
+{
+	struct tlb *tlb = &w->m->rqs[0].tlb;
+
+	for (unsigned int i = 0; i < TLB_SIZE; i++) {
+		if ((tlb->used & 1u << i) && tlb->entries[i].addr == fx_addr(page))
+			return &tlb->entries[i];
+	}
+	fail();
+	return NULL;
+}
+
+static void break_tlb_mm(struct world *w)
+{
+	POKE(w, cached(w, 2)->mm, w->child_mm);
+}
+
+static void break_tlb_entry(struct world *w)
+{
+	pte_t *pte = entry_of(w, w->mm, 2);
+
+	POKE(w, *pte, *pte & ~_PAGE_RW);
+}
+
+static void break_tlb_gone(struct world *w)
+{
+	POKE(w, cached(w, 2)->addr, fx_addr(200000));
+}
+
+static void break_tlb_tables(struct world *w)
+{
+	POKE(w, cached(w, 2)->tables[PT_PTE], (u32)w->parent->stack->pfn);
+}
+
+static void break_tlb_pdpte(struct world *w)
+{
+	POKE(w, w->m->rqs[0].tlb.pdpte[0], 0);
+}
+
 static void break_locks_held(struct world *w)
 {
 	POKE(w, w->m->locks_held, 1);
@@ -668,6 +707,11 @@ static const struct breakage breakages[] = {
 	{"cpu_mm", "cpu 0", "the tables of its task's active_mm", NULL, break_cpu_mm, false, NULL},
 	{"cpu_mm", "cpu 0", NULL, "an mm", break_prev_mm, false, NULL},
 	{"cpu_mask", "mm#1", "0", "0x1", break_cpu_mask, false, NULL},
+	{"tlb_mm", "cpu 0", NULL, NULL, break_tlb_mm, true, NULL},
+	{"tlb_entry", "mm#0 address 0x20002000", NULL, NULL, break_tlb_entry, true, NULL},
+	{"tlb_entry", NULL, NULL, NULL, break_tlb_gone, true, NULL},
+	{"tlb_tables", "cpu 0", NULL, NULL, break_tlb_tables, true, NULL},
+	{"tlb_pdpte", "cpu 0", NULL, "0", break_tlb_pdpte, true, "levels=3"},
 	{"locks_held", "machine", "0", "1", break_locks_held, false, NULL},
 	{"shared_locks", "machine", "pgd_lock: free", "held", break_pgd_lock, false, NULL},
 	{"shared_locks", NULL, "rwsem: free", "held", break_av_lock, false, NULL},

@@ -41,6 +41,8 @@ static enum oracle bug_oracle(enum fl_bug kind)
 		return ORACLE_lock;
 	case FL_BUG_HANG:
 		return ORACLE_hang;
+	case FL_BUG_TLB:
+		return ORACLE_tlb;
 	case FL_BUG_INVARIANT:
 		break;
 	}

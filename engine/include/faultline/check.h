@@ -30,7 +30,7 @@ typedef void (*fl_violation_fn)(void *priv, const struct fl_violation *v);
 
 struct fl_check_row {
 	const char *id, *name, *what;
-	const char *oracle; /* "invariant", "refcount", "census" */
+	const char *oracle; /* "invariant", "refcount", "tlb", "census" */
 };
 
 extern const struct fl_check_row fl_invariants[];

@@ -372,10 +372,27 @@ struct kmem_cache {
 #define MEM_MAP_ORDER 2u
 #define MEM_MAP_CHUNK ((u32)((PAGE_SIZE << MEM_MAP_ORDER) / sizeof(struct page)))
 
+#define TLB_SIZE 32u
+
+/* What a CPU remembers of a walk; the tables until the next flush of anything. */
+struct tlb_entry {
+	struct mm_struct *mm;
+	u64 addr; /* of the page */
+	pte_t pte;
+	u32 tables[PT_PGD]; /* frames that the walk read, by level, 0: none */
+};
+
+struct tlb {
+	u32 used; /* bit by slot; what the others hold is garbage */
+	pte_t pdpte[4]; /* PAE: user entries of the pgd, as of the last load */
+	struct tlb_entry entries[TLB_SIZE]; /* slot by page number */
+};
+
 struct rq {
 	struct task_struct *curr, *idle;
 	struct mm_struct *prev_mm;  /* dropped once the switch is over */
 	struct mm_struct *loaded;   /* whose tables the CPU walks */
+	struct tlb tlb;
 	u64 tlb_flushes;
 };
 

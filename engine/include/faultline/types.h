@@ -121,6 +121,7 @@ enum fl_bug {
 	FL_BUG_REFCOUNT,  /* a counter left its range, or rose from zero */
 	FL_BUG_LOCK,      /* taken twice, dropped unheld, wrong order, held at rest */
 	FL_BUG_HANG,      /* the step budget ran out */
+	FL_BUG_TLB,       /* a stale translation was used, or its page freed */
 };
 
 /* Reports through the machine's seams and does not return. `func` is the detecting function. */
