@@ -206,7 +206,7 @@ static void flush_reaches_all_cpus(void **state)
 	assert_ptr_equal(fx.m->rqs[2].loaded, &fx.m->init_mm);
 	assert_int_equal(thread->mm->cpu_vm_mask, 3);
 	assert_int_equal(fl_check_machine(fx.m, NULL, NULL, NULL), 0);
-	fx_destroy(&fx);
+	fx_drop(&fx);
 }
 
 /* Each call that takes something away flushes it: the checks at rest see no stale translation. */
