@@ -41,7 +41,8 @@ void kmem_caches_exit(struct machine *m);
 void *kmem_cache_alloc(struct ctx *cx, enum fl_cache cache, enum fl_site site, gfp_t gfp);
 void kmem_cache_free(struct ctx *cx, enum fl_cache cache, void *obj);
 
-/* ---- arch/pgtable.c: tables, their constructors, pgd_alloc (notes 4, facts §3 4.*, §6.1, §14) ---- */
+/* ---- arch/pgtable.c: tables, their constructors, pgd_alloc (notes 4, facts §3 4.*, §6.1, §14)
+ * ---- */
 
 void pt_geometry_init(struct pt_geometry *geo, const struct machine_config *cfg);
 /*
@@ -148,7 +149,8 @@ void tlb_record(struct mmu_gather *tlb, u64 addr); /* the entry of addr was clea
 bool __tlb_remove_page(struct ctx *cx, struct mmu_gather *tlb, struct page *page);
 void tlb_remove_table(struct ctx *cx, struct mmu_gather *tlb, struct page *pt, u64 addr);
 void tlb_flush_mmu(struct ctx *cx, struct mmu_gather *tlb);
-/* Its two halves: the first under the table lock, when a dirty file page was unmapped (facts §6.5). */
+/* Its two halves: the first under the table lock, when a dirty file page was unmapped (facts §6.5).
+ */
 void tlb_flush_mmu_tlbonly(struct ctx *cx, struct mmu_gather *tlb);
 void tlb_flush_mmu_free(struct ctx *cx, struct mmu_gather *tlb);
 
@@ -166,11 +168,12 @@ void unmap_region(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *v
 void change_protection(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end,
 		       pte_t newprot);
 
-#define VM_FAULT_OOM    0x0001u
-#define VM_FAULT_SIGBUS 0x0002u
-#define VM_FAULT_MAJOR  0x0004u /* filemap_fault() alone: the page had to be read in */
+#define VM_FAULT_OOM	 0x0001u
+#define VM_FAULT_SIGBUS	 0x0002u
+#define VM_FAULT_MAJOR	 0x0004u /* filemap_fault() alone: the page had to be read in */
 #define VM_FAULT_SIGSEGV 0x0040u
-/* 0 or VM_FAULT_*. A failed fault changes no entry, counter or page. Locks: mmap_sem read. */
+/* 0 or VM_FAULT_*. A failed fault changes no entry, counter or page (A-70). Locks: mmap_sem read.
+ */
 unsigned int handle_mm_fault(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma,
 			     u64 addr, bool write);
 u64 get_mm_rss(const struct mm_struct *mm);
@@ -180,8 +183,8 @@ void update_hiwater_vm(struct mm_struct *mm);
 /* ---- mm/filemap.c --------------------------------------------------------------------------- */
 
 /*
- * The page of the cache with a new reference, read in if needed; *fault is then 0 or VM_FAULT_MAJOR.
- * NULL: *fault says why.
+ * The page of the cache with a new reference, read in if needed; *fault is then 0 or
+ * VM_FAULT_MAJOR. NULL: *fault says why.
  */
 struct page *filemap_fault(struct ctx *cx, struct vm_area_struct *vma, pgoff_t pgoff,
 			   unsigned int *fault);

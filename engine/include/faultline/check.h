@@ -3,9 +3,9 @@
  * What must hold, and what the state is.
  *
  * Checks are rows of one table (check/invariants.def); the census is another (check/census.def).
- * The observation is a list of records in a normal form; its hash is the digest, and two lists can be
- * compared field by field. Nothing here changes the machine, allocates from it or trusts its lists:
- * every walk is bounded.
+ * The observation is a list of records in a normal form; its hash is the digest, and two lists can
+ * be compared field by field. Nothing here changes the machine, allocates from it or trusts its
+ * lists: every walk is bounded.
  */
 #ifndef FAULTLINE_CHECK_H
 #define FAULTLINE_CHECK_H
@@ -16,10 +16,10 @@
 #define FL_TEXT 96
 
 struct fl_violation {
-	const char *id;        /* "G-01" */
-	const char *name;      /* "list_order" */
-	const char *func;      /* the checking function */
-	char object[FL_TEXT];  /* "mm#0 vma 0x7000-0x9000" */
+	const char *id;	      /* "G-01" */
+	const char *name;     /* "list_order" */
+	const char *func;     /* the checking function */
+	char object[FL_TEXT]; /* "mm#0 vma 0x7000-0x9000" */
 	char expected[FL_TEXT];
 	char actual[FL_TEXT];
 };
@@ -57,14 +57,14 @@ unsigned int fl_census(struct machine *m, fl_violation_fn fn, void *priv);
 struct fl_obs {
 	u16 field; /* index into fl_obs_fields */
 	u32 obj;
-	u64 key;   /* address, index: what tells records of one object apart */
+	u64 key; /* address, index: what tells records of one object apart */
 	u64 val;
 };
 
 struct fl_obs_field {
 	const char *object; /* "mm" */
 	const char *name;   /* "total_vm" */
-	bool history;       /* only in the strict digest */
+	bool history;	    /* only in the strict digest */
 };
 
 extern const struct fl_obs_field fl_obs_fields[];

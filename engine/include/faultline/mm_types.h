@@ -11,49 +11,50 @@
 #include <faultline/types.h>
 
 /* VMA flags, with the kernel's values (facts §0.2). */
-#define VM_READ		0x00000001u
-#define VM_WRITE	0x00000002u
-#define VM_EXEC		0x00000004u
-#define VM_SHARED	0x00000008u
-#define VM_MAYREAD	0x00000010u
-#define VM_MAYWRITE	0x00000020u
-#define VM_MAYEXEC	0x00000040u
-#define VM_MAYSHARE	0x00000080u
-#define VM_GROWSDOWN	0x00000100u
-#define VM_PFNMAP	0x00000400u
-#define VM_DENYWRITE	0x00000800u
-#define VM_LOCKED	0x00002000u
-#define VM_IO		0x00004000u
-#define VM_SEQ_READ	0x00008000u
-#define VM_RAND_READ	0x00010000u
-#define VM_DONTCOPY	0x00020000u
-#define VM_DONTEXPAND	0x00040000u
-#define VM_ACCOUNT	0x00100000u
-#define VM_NORESERVE	0x00200000u
-#define VM_SOFTDIRTY	0x08000000u
-#define VM_MIXEDMAP	0x10000000u
+#define VM_READ	      0x00000001u
+#define VM_WRITE      0x00000002u
+#define VM_EXEC	      0x00000004u
+#define VM_SHARED     0x00000008u
+#define VM_MAYREAD    0x00000010u
+#define VM_MAYWRITE   0x00000020u
+#define VM_MAYEXEC    0x00000040u
+#define VM_MAYSHARE   0x00000080u
+#define VM_GROWSDOWN  0x00000100u
+#define VM_PFNMAP     0x00000400u
+#define VM_DENYWRITE  0x00000800u
+#define VM_LOCKED     0x00002000u
+#define VM_IO	      0x00004000u
+#define VM_SEQ_READ   0x00008000u
+#define VM_RAND_READ  0x00010000u
+#define VM_DONTCOPY   0x00020000u
+#define VM_DONTEXPAND 0x00040000u
+#define VM_ACCOUNT    0x00100000u
+#define VM_NORESERVE  0x00200000u
+#define VM_SOFTDIRTY  0x08000000u
+#define VM_MIXEDMAP   0x10000000u
 
-#define VM_ACCESS_FLAGS (VM_READ | VM_WRITE | VM_EXEC)
-#define VM_SPECIAL      (VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP)
-#define VM_INIT_DEF_MASK 0u
-#define VM_DATA_DEFAULT_FLAGS (VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC)
-#define VM_STACK_FLAGS  (VM_DATA_DEFAULT_FLAGS | VM_GROWSDOWN | VM_ACCOUNT)
+#define VM_ACCESS_FLAGS		  (VM_READ | VM_WRITE | VM_EXEC)
+#define VM_SPECIAL		  (VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP)
+#define VM_INIT_DEF_MASK	  0u
+#define VM_DATA_DEFAULT_FLAGS	  (VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC)
+#define VM_STACK_FLAGS		  (VM_DATA_DEFAULT_FLAGS | VM_GROWSDOWN | VM_ACCOUNT)
 #define VM_STACK_INCOMPLETE_SETUP (VM_RAND_READ | VM_SEQ_READ)
 
-#define MMF_INIT_MASK     0x7ffu
-#define MMF_DUMP_DEFAULT  0x00cu
+#define MMF_INIT_MASK	 0x7ffu
+#define MMF_DUMP_DEFAULT 0x00cu
 
 /*
- * Fields named `seen` are working memory of the checkers (check/): counts and numbers of a walk. They
- * are no part of the state, hold garbage between two checks, and nothing else reads or sets them.
+ * Fields named `seen` are working memory of the checkers (check/): counts and numbers of a walk.
+ * They are no part of the state, hold garbage between two checks, and nothing else reads or sets
+ * them.
  */
 
 /* ---- pages and page tables ------------------------------------------------------------------ */
 
 enum page_type {
 	PAGE_FREE,
-	PAGE_ANON,  /* private content of some process */
-	PAGE_FILE,  /* in a page cache */
+	PAGE_ANON, /* private content of some process */
+	PAGE_FILE, /* in a page cache */
 	PAGE_PGD,
 	PAGE_PGD_USER, /* second pgd of a Xen-like mm */
 	PAGE_PUD,
@@ -105,33 +106,39 @@ struct page {
 	u64 pfn;
 	void *mem;
 	atomic_t _refcount;
-	s32 _mapcount;   /* number of page-table entries that map it */
-	u8 type;         /* enum page_type */
+	s32 _mapcount; /* number of page-table entries that map it */
+	u8 type;       /* enum page_type */
 	u8 order;
-	u16 nr_entries;  /* tables: entries that are not none, kept by pt_set() */
-	gfp_t gfp;       /* of the request, handed back on free */
-	pgoff_t index;   /* user pages: offset in the object, as a linear page index */
-	struct anon_vma *anon_vma;     /* PAGE_ANON */
+	u16 nr_entries;		   /* tables: entries that are not none, kept by pt_set() */
+	gfp_t gfp;		   /* of the request, handed back on free */
+	pgoff_t index;		   /* user pages: offset in the object, as a linear page index */
+	struct anon_vma *anon_vma; /* PAGE_ANON */
 	struct address_space *mapping; /* PAGE_FILE */
 	struct rb_node cache_node;     /* PAGE_FILE: in mapping->page_tree */
-	void *ptl;             /* tables: lock object, with ptl_objects */
-	struct mm_struct *pt_mm; /* pgd: its mm, while on the pgd_list */
-	struct page *pgd_user; /* pgd: second page, with paravirt=xen */
-	struct list_head lru;  /* pgd_list, or the free list of descriptors */
+	void *ptl;		       /* tables: lock object, with ptl_objects */
+	struct mm_struct *pt_mm;       /* pgd: its mm, while on the pgd_list */
+	struct page *pgd_user;	       /* pgd: second page, with paravirt=xen */
+	struct list_head lru;	       /* pgd_list, or the free list of descriptors */
 	u32 seen[2];
 };
 
-enum pt_level { PT_PTE, PT_PMD, PT_PUD, PT_PGD, NR_PT_LEVELS };
+enum pt_level {
+	PT_PTE,
+	PT_PMD,
+	PT_PUD,
+	PT_PGD,
+	NR_PT_LEVELS
+};
 
 /* Geometry of the page tables, fixed per machine (facts §14). */
 struct pt_geometry {
 	unsigned int levels;
-	enum pt_level below_pgd;       /* level that a pgd entry points to */
-	u8 shift[NR_PT_LEVELS];        /* 0: folded */
+	enum pt_level below_pgd; /* level that a pgd entry points to */
+	u8 shift[NR_PT_LEVELS];	 /* 0: folded */
 	u16 ptrs[NR_PT_LEVELS];
-	u16 kernel_boundary;           /* first kernel entry of the pgd */
+	u16 kernel_boundary; /* first kernel entry of the pgd */
 	u16 preallocated_pmds;
-	bool shared_kernel_pmd;        /* true only for PAE with the option; then no pgd_list */
+	bool shared_kernel_pmd; /* true only for PAE with the option; then no pgd_list */
 	u64 task_size, mmap_base, mmap_legacy_base, stack_top;
 };
 
@@ -141,7 +148,7 @@ struct address_space {
 	struct file_inode *host;
 	struct rb_root page_tree; /* by page->index */
 	u64 nr_pages;
-	struct rb_root i_mmap;    /* interval tree of VMAs, by pgoff range */
+	struct rb_root i_mmap; /* interval tree of VMAs, by pgoff range */
 	s32 i_mmap_writable;
 	fl_lock_t i_mmap_rwsem;
 };
@@ -186,12 +193,12 @@ struct linux_binfmt {
 struct anon_vma {
 	struct anon_vma *root;
 	struct anon_vma *parent;
-	fl_lock_t rwsem;        /* only the root's is taken */
+	fl_lock_t rwsem; /* only the root's is taken */
 	atomic_t refcount;
-	u32 num_children;       /* anon_vmas whose parent is this one; a root counts itself */
-	u32 num_active_vmas;    /* VMAs whose anon_vma is this one */
+	u32 num_children;	/* anon_vmas whose parent is this one; a root counts itself */
+	u32 num_active_vmas;	/* VMAs whose anon_vma is this one */
 	struct rb_root rb_root; /* interval tree of anon_vma_chains, by the VMA's pgoff range */
-	u64 seq;                /* birth number, for observers; steers nothing */
+	u64 seq;		/* birth number, for observers; steers nothing */
 	u32 seen[3];
 };
 
@@ -199,7 +206,7 @@ struct anon_vma_chain {
 	struct vm_area_struct *vma;
 	struct anon_vma *anon_vma;
 	struct list_head same_vma; /* on vma->anon_vma_chain, newest first */
-	struct rb_node rb;         /* in anon_vma->rb_root */
+	struct rb_node rb;	   /* in anon_vma->rb_root */
 	pgoff_t rb_subtree_last;
 };
 
@@ -207,10 +214,10 @@ struct vm_area_struct {
 	u64 vm_start, vm_end; /* [start, end), page aligned */
 	struct vm_area_struct *vm_next, *vm_prev;
 	struct rb_node vm_rb;
-	u64 rb_subtree_gap;   /* largest gap below any VMA of the subtree, in bytes */
+	u64 rb_subtree_gap; /* largest gap below any VMA of the subtree, in bytes */
 	struct mm_struct *vm_mm;
 	u32 vm_flags;
-	pte_t vm_page_prot;   /* bits of a new entry, without the frame */
+	pte_t vm_page_prot; /* bits of a new entry, without the frame */
 	struct {
 		struct rb_node rb; /* in vm_file's i_mmap */
 		pgoff_t rb_subtree_last;
@@ -238,14 +245,19 @@ static inline bool is_cow_mapping(u32 flags)
 
 /* ---- mm_struct ------------------------------------------------------------------------------ */
 
-enum { MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, NR_MM_COUNTERS };
+enum {
+	MM_FILEPAGES,
+	MM_ANONPAGES,
+	MM_SWAPENTS,
+	NR_MM_COUNTERS
+};
 
 #define LDT_ENTRIES    8192u
 #define LDT_ENTRY_SIZE 8u
 
 struct ldt_struct {
 	struct page *entries; /* one block, large enough for size entries */
-	u32 size;             /* in entries */
+	u32 size;	      /* in entries */
 };
 
 struct mm_context {
@@ -293,21 +305,21 @@ struct mm_struct {
 
 /* ---- tasks ---------------------------------------------------------------------------------- */
 
-#define CLONE_VM     0x00000100u
-#define CLONE_VFORK  0x00004000u
-#define CLONE_THREAD 0x00010000u
+#define CLONE_VM      0x00000100u
+#define CLONE_VFORK   0x00004000u
+#define CLONE_THREAD  0x00010000u
 #define CLONE_SIGHAND 0x00000800u
 
 #define PF_KTHREAD 0x00200000u
 #define PF_EXITING 0x00000004u
-#define PF_IDLE    0x00000002u
+#define PF_IDLE	   0x00000002u
 
 #define VMACACHE_SIZE 4u
 
 enum task_state {
 	TASK_RUNNING,
 	TASK_VFORK_WAIT, /* until its vfork child execs or exits */
-	TASK_DEAD,       /* exited; the struct lives until it is switched away from and put */
+	TASK_DEAD,	 /* exited; the struct lives until it is switched away from and put */
 };
 
 struct task_struct {
@@ -315,15 +327,15 @@ struct task_struct {
 	u32 pid;
 	u32 state;
 	u32 flags;
-	unsigned int cpu;       /* where it runs */
+	unsigned int cpu; /* where it runs */
 	struct mm_struct *mm, *active_mm;
 	struct vm_area_struct *vmacache[VMACACHE_SIZE];
 	u32 vmacache_seqnum;
 	struct page *stack;
 	void *pid_obj;
-	struct task_struct *real_parent; /* NULL once it has gone */
+	struct task_struct *real_parent;  /* NULL once it has gone */
 	struct task_struct *vfork_parent; /* waits for this task, or NULL */
-	atomic_t usage;         /* 1 for being alive, 1 for being on a CPU */
+	atomic_t usage;			  /* 1 for being alive, 1 for being on a CPU */
 	u64 min_flt, maj_flt, nvcsw, nivcsw;
 	bool signal_pending;
 	bool in_execve;
@@ -338,10 +350,10 @@ struct exec_image;
 /* State of one exec, from the system call's entry to its end (facts §4.9). */
 struct linux_binprm {
 	const struct exec_image *image;
-	struct mm_struct *mm;       /* being built; NULL once it is the task's */
+	struct mm_struct *mm;	    /* being built; NULL once it is the task's */
 	struct vm_area_struct *vma; /* its stack */
-	u64 vma_pages;              /* argument pages lent to the caller's MM_ANONPAGES */
-	u64 p;                      /* lowest argument byte */
+	u64 vma_pages;		    /* argument pages lent to the caller's MM_ANONPAGES */
+	u64 p;			    /* lowest argument byte */
 };
 
 /* ---- the machine ---------------------------------------------------------------------------- */
@@ -383,15 +395,15 @@ struct tlb_entry {
 };
 
 struct tlb {
-	u32 used; /* bit by slot; what the others hold is garbage */
-	pte_t pdpte[4]; /* PAE: user entries of the pgd, as of the last load */
+	u32 used;			    /* bit by slot; what the others hold is garbage */
+	pte_t pdpte[4];			    /* PAE: user entries of the pgd, as of the last load */
 	struct tlb_entry entries[TLB_SIZE]; /* slot by page number */
 };
 
 struct rq {
 	struct task_struct *curr, *idle;
-	struct mm_struct *prev_mm;  /* dropped once the switch is over */
-	struct mm_struct *loaded;   /* whose tables the CPU walks */
+	struct mm_struct *prev_mm; /* dropped once the switch is over */
+	struct mm_struct *loaded;  /* whose tables the CPU walks */
 	struct tlb tlb;
 	u64 tlb_flushes;
 };
@@ -404,23 +416,23 @@ struct machine {
 	struct pt_geometry geo;
 
 	struct kmem_cache caches[NR_CACHES];
-	struct page **mem_map;         /* chunks of MEM_MAP_CHUNK descriptors, by pfn */
+	struct page **mem_map; /* chunks of MEM_MAP_CHUNK descriptors, by pfn */
 	u32 nr_chunks, max_chunks;
-	struct list_head free_pages;   /* descriptors without a page */
-	u64 nr_alloc[NR_PAGE_TYPES];   /* blocks given out, by type */
-	u64 pages_in_use;              /* in pages of order 0 */
-	s64 nr_pagetable;              /* NR_PAGETABLE: PTE tables with a constructed lock */
+	struct list_head free_pages; /* descriptors without a page */
+	u64 nr_alloc[NR_PAGE_TYPES]; /* blocks given out, by type */
+	u64 pages_in_use;	     /* in pages of order 0 */
+	s64 nr_pagetable;	     /* NR_PAGETABLE: PTE tables with a constructed lock */
 
 	struct page *zero_page;
-	struct mm_struct init_mm;      /* pgd is swapper_pg_dir */
+	struct mm_struct init_mm; /* pgd is swapper_pg_dir */
 	struct list_head pgd_list;
 	fl_lock_t pgd_lock;
 	struct list_head mms;
 	u32 nr_mms;
 
-	s64 vm_committed_as;           /* pages */
+	s64 vm_committed_as; /* pages */
 
-	struct list_head tasks;        /* alive and dying, not the idle ones */
+	struct list_head tasks; /* alive and dying, not the idle ones */
 	u32 nr_tasks;
 	u32 next_pid;
 	u64 next_anon_vma;
@@ -432,8 +444,8 @@ struct machine {
 	struct linux_binfmt binfmts[NR_BINFMTS];
 
 	u32 locks_held;
-	u64 check_alerts;              /* what check_mm() found, must stay 0 */
-	void *self_cache;              /* the backend's cache that this struct is the object of */
+	u64 check_alerts; /* what check_mm() found, must stay 0 */
+	void *self_cache; /* the backend's cache that this struct is the object of */
 };
 
 #endif

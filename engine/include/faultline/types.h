@@ -24,14 +24,14 @@ typedef u64 pgoff_t;
 /* Returned by a fork that a pending signal interrupts; user space never sees it. */
 #define ERESTARTNOINTR 513
 
-#define PAGE_SHIFT     12
-#define PAGE_SIZE      ((u64)1 << PAGE_SHIFT)
-#define PAGE_MASK      (~(PAGE_SIZE - 1))
-#define PAGE_ALIGN(x)  (((u64)(x) + PAGE_SIZE - 1) & PAGE_MASK)
+#define PAGE_SHIFT	  12
+#define PAGE_SIZE	  ((u64)1 << PAGE_SHIFT)
+#define PAGE_MASK	  (~(PAGE_SIZE - 1))
+#define PAGE_ALIGN(x)	  (((u64)(x) + PAGE_SIZE - 1) & PAGE_MASK)
 #define offset_in_page(x) ((u64)(x) & (PAGE_SIZE - 1))
 
-#define ARRAY_SIZE(a)                  (sizeof(a) / sizeof((a)[0]))
-#define container_of(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
+#define ARRAY_SIZE(a)		       (sizeof(a) / sizeof((a)[0]))
+#define container_of(ptr, type, field) ((type *)(void *)((char *)(ptr)-offsetof(type, field)))
 
 static inline u64 min_u64(u64 a, u64 b)
 {
@@ -87,18 +87,18 @@ static inline void list_del_init(struct list_head *n)
 	INIT_LIST_HEAD(n);
 }
 
-#define list_entry(ptr, type, field)       container_of(ptr, type, field)
-#define list_first_entry(h, type, field)   list_entry((h)->next, type, field)
-#define list_last_entry(h, type, field)    list_entry((h)->prev, type, field)
-#define list_for_each_entry(pos, h, field)                                                         \
-	for (pos = list_entry((h)->next, __typeof__(*pos), field); &pos->field != (h);             \
+#define list_entry(ptr, type, field)	 container_of(ptr, type, field)
+#define list_first_entry(h, type, field) list_entry((h)->next, type, field)
+#define list_last_entry(h, type, field)	 list_entry((h)->prev, type, field)
+#define list_for_each_entry(pos, h, field)                                             \
+	for (pos = list_entry((h)->next, __typeof__(*pos), field); &pos->field != (h); \
 	     pos = list_entry(pos->field.next, __typeof__(*pos), field))
-#define list_for_each_entry_reverse(pos, h, field)                                                 \
-	for (pos = list_entry((h)->prev, __typeof__(*pos), field); &pos->field != (h);             \
+#define list_for_each_entry_reverse(pos, h, field)                                     \
+	for (pos = list_entry((h)->prev, __typeof__(*pos), field); &pos->field != (h); \
 	     pos = list_entry(pos->field.prev, __typeof__(*pos), field))
-#define list_for_each_entry_safe(pos, n, h, field)                                                 \
-	for (pos = list_entry((h)->next, __typeof__(*pos), field),                                 \
-	    n = list_entry(pos->field.next, __typeof__(*pos), field);                              \
+#define list_for_each_entry_safe(pos, n, h, field)                    \
+	for (pos = list_entry((h)->next, __typeof__(*pos), field),    \
+	    n = list_entry(pos->field.next, __typeof__(*pos), field); \
 	     &pos->field != (h); pos = n, n = list_entry(n->field.next, __typeof__(*n), field))
 
 struct machine;
@@ -119,18 +119,18 @@ struct ctx {
 enum fl_bug {
 	FL_BUG_INVARIANT, /* a state that the engine's own rules forbid */
 	FL_BUG_REFCOUNT,  /* a counter left its range, or rose from zero */
-	FL_BUG_LOCK,      /* taken twice, dropped unheld, wrong order, held at rest */
-	FL_BUG_HANG,      /* the step budget ran out */
-	FL_BUG_TLB,       /* a stale translation was used, or its page freed */
+	FL_BUG_LOCK,	  /* taken twice, dropped unheld, wrong order, held at rest */
+	FL_BUG_HANG,	  /* the step budget ran out */
+	FL_BUG_TLB,	  /* a stale translation was used, or its page freed */
 };
 
 /* Reports through the machine's seams and does not return. `func` is the detecting function. */
 _Noreturn void fl_bug(struct ctx *cx, enum fl_bug kind, const char *func, const char *what);
 
-#define BUG_ON(cx, cond)                                                                           \
-	do {                                                                                       \
-		if (__builtin_expect(!!(cond), 0))                                                 \
-			fl_bug(cx, FL_BUG_INVARIANT, __func__, #cond);                             \
+#define BUG_ON(cx, cond)                                               \
+	do {                                                           \
+		if (__builtin_expect(!!(cond), 0))                     \
+			fl_bug(cx, FL_BUG_INVARIANT, __func__, #cond); \
 	} while (0)
 
 static inline void fl_step(struct ctx *cx, const char *func)
@@ -172,7 +172,7 @@ static inline bool fl_atomic_dec(struct ctx *cx, atomic_t *a, const char *func, 
 		fl_bug(cx, FL_BUG_REFCOUNT, func, name);
 	return --a->counter == 0;
 }
-#define atomic_inc(cx, a)          fl_atomic_inc(cx, a, __func__, #a)
+#define atomic_inc(cx, a)	   fl_atomic_inc(cx, a, __func__, #a)
 #define atomic_dec_and_test(cx, a) fl_atomic_dec(cx, a, __func__, #a)
 
 /* The engine's lock. One thread now; holders and double use are checked all the same. */
@@ -188,9 +188,9 @@ void fl_lock_read(struct ctx *cx, fl_lock_t *l, const char *func);
 void fl_unlock_read(struct ctx *cx, fl_lock_t *l, const char *func);
 
 #define down_write(cx, l)  fl_lock_write(cx, l, __func__)
-#define up_write(cx, l)    fl_unlock_write(cx, l, __func__)
+#define up_write(cx, l)	   fl_unlock_write(cx, l, __func__)
 #define down_read(cx, l)   fl_lock_read(cx, l, __func__)
-#define up_read(cx, l)     fl_unlock_read(cx, l, __func__)
+#define up_read(cx, l)	   fl_unlock_read(cx, l, __func__)
 #define spin_lock(cx, l)   fl_lock_write(cx, l, __func__)
 #define spin_unlock(cx, l) fl_unlock_write(cx, l, __func__)
 
