@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ["seeds", "real", "fuzz", "regress"]
 EXIT_CLEAN, EXIT_FINDING, EXIT_USAGE, EXIT_ENVIRONMENT = 0, 1, 2, 3
 SPACE_FLOOR = 256 << 20  # stop fuzzing before the disk is full: both engines lose crashes silently
+MAX_OPS = "512"  # what the harness runs of an input
 # libFuzzer: sanitizer, timeout, out of memory, leak or abort.
 LIBFUZZER_FOUND = {1, 70, 71, 77}
 
@@ -129,7 +130,7 @@ def make_seeds(out, tool):
         for prog in sorted((ROOT / "corpus" / part).rglob("*.prog")):
             seed = out / "seeds" / f"{part}-{prog.stem}"
             if not seed.exists():
-                r = subprocess.run([tool, "fmt", "--to", "bytes", "-o", seed, prog],
+                r = subprocess.run([tool, "fmt", "--no-expectations", "--to", "bytes", "-o", seed, prog],
                                    stderr=subprocess.PIPE, text=True)
                 if r.returncode:
                     fail(EXIT_ENVIRONMENT, f"cannot encode {prog}: {r.stderr.strip()}")
@@ -398,7 +399,8 @@ def triage(out, tool):
             if p.stat().st_size == 0 and p.name.find("da39a3ee5e6b4b0d3255bfef95601890afd80709") < 0:
                 say(f"  {name}: empty, lost to a full disk")
                 continue
-            r = subprocess.run([tool, "run", "--json", "--check", "full", p], stdout=subprocess.PIPE,
+            r = subprocess.run([tool, "run", "--json", "--check", "full", "--max-ops", MAX_OPS, p],
+                               stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True, errors="replace",
                                start_new_session=True)
             found = [json.loads(x) for x in r.stdout.splitlines() if '"type":"finding"' in x]
@@ -410,7 +412,8 @@ def triage(out, tool):
                     known[b]["count"] = known[b].get("count", 1) + 1
                     continue
                 prog = out / "findings" / f"{b}.prog"
-                subprocess.run([tool, "fmt", "--to", "text", "-o", prog, p], stderr=subprocess.DEVNULL)
+                subprocess.run([tool, "fmt", "--no-expectations", "--to", "text", "-o", prog, p],
+                               stderr=subprocess.DEVNULL)
                 f.update(file=str(prog.relative_to(out)), source=name, new=True, count=1)
                 known[b] = f
             done.write(json.dumps({"file": name, "buckets": buckets, "reproduced": bool(found)}) + "\n")

@@ -41,8 +41,7 @@ void kmem_caches_exit(struct machine *m);
 void *kmem_cache_alloc(struct ctx *cx, enum fl_cache cache, enum fl_site site, gfp_t gfp);
 void kmem_cache_free(struct ctx *cx, enum fl_cache cache, void *obj);
 
-/* ---- arch/pgtable.c: tables, their constructors, pgd_alloc (notes 4, facts §3 4.*, §6.1, §14)
- * ---- */
+/* ---- arch/pgtable.c: tables, constructors, pgd_alloc (notes 4, facts §3 4.*, §6.1, §14) ----- */
 
 void pt_geometry_init(struct pt_geometry *geo, const struct machine_config *cfg);
 /*

@@ -19,7 +19,7 @@ struct fi_point {
 	u16 op_kind;
 	u32 op;
 	u32 ordinal;
-	u32 index;       /* 1-based number of the request within its operation, all classes */
+	u32 index; /* 1-based number of the request within its operation, all classes */
 	bool nowait;
 	bool failed;
 };
@@ -37,12 +37,13 @@ struct fi {
 	u32 op;
 	u16 op_kind;
 	u16 prev, prev2;
-	u32 op_index;                    /* requests met in this operation */
+	u32 op_index; /* requests met in this operation */
 	u32 op_site_count[FL_NR_SITES];
 	u32 op_delivered;
-	struct fi_point first, last;     /* delivered in this operation, valid if op_delivered */
+	struct fi_point first, last; /* delivered in this operation, valid if op_delivered */
 	struct fi_stats stats;
-	/* Record of this operation's points, if the owner gave room; overflow when it did not fit. */
+	/* Record of this operation's points, if the owner gave room; overflow when it did not fit.
+	 */
 	struct fi_point *points;
 	u32 nr_points, max_points;
 	bool overflow;

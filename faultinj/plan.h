@@ -13,22 +13,26 @@
 
 #include <faultline/site.h>
 
-enum fi_which { FI_RANGE, FI_BUDGET, FI_PROB };
+enum fi_which {
+	FI_RANGE,
+	FI_BUDGET,
+	FI_PROB
+};
 
-#define FI_CLASS_ANY   FL_NR_CLASSES
-#define FI_OP_ANY      UINT32_MAX /* counts over the whole run */
-#define FI_MAX_ITEMS   16u
-#define FI_PLAN_TEXT   2048u /* holds the canonical text of any plan */
+#define FI_CLASS_ANY FL_NR_CLASSES
+#define FI_OP_ANY    UINT32_MAX /* counts over the whole run */
+#define FI_MAX_ITEMS 16u
+#define FI_PLAN_TEXT 2048u /* holds the canonical text of any plan */
 
 struct fi_item {
 	u32 op;
 	u8 class; /* enum fl_class or FI_CLASS_ANY */
 	u8 which;
-	bool nowait; /* only requests that may not wait */
-	u16 site;    /* SITE_none: any */
-	u64 from, to;    /* FI_RANGE, inclusive; to UINT64_MAX: open */
-	u64 budget;      /* FI_BUDGET */
-	u32 ppm;         /* FI_PROB, in millionths */
+	bool nowait;  /* only requests that may not wait */
+	u16 site;     /* SITE_none: any */
+	u64 from, to; /* FI_RANGE, inclusive; to UINT64_MAX: open */
+	u64 budget;   /* FI_BUDGET */
+	u32 ppm;      /* FI_PROB, in millionths */
 	u64 seed;
 };
 

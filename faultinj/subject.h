@@ -10,8 +10,8 @@
 #include "inject.h"
 
 enum outcome_kind {
-	OUT_OK,      /* value holds the result */
-	OUT_ERRNO,   /* value holds the negative errno */
+	OUT_OK,	   /* value holds the result */
+	OUT_ERRNO, /* value holds the negative errno */
 	OUT_SIGSEGV,
 	OUT_SIGBUS,
 	OUT_OOM,
@@ -35,10 +35,12 @@ int outcome_print(const struct outcome *o, char *buf, size_t len);
 const char *errno_name(int err);
 int errno_find(const char *name, size_t len);
 
-#define ORACLES(X)                                                                                 \
-	X(expect) X(invariant) X(census) X(refcount) X(digest) X(converge) X(model) X(tlb)         \
-	X(swallowed) X(asan) X(ubsan) X(lsan) X(msan) X(tsan) X(crash) X(hang) X(host) X(backend)  \
-	X(lock)
+#define ORACLES(X)                                                                              \
+	X(expect)                                                                               \
+	X(invariant)                                                                            \
+	X(census)                                                                               \
+	X(refcount) X(digest) X(converge) X(model) X(tlb) X(swallowed) X(asan) X(ubsan) X(lsan) \
+		X(msan) X(tsan) X(crash) X(hang) X(host) X(backend) X(lock)
 enum oracle {
 #define X(name) ORACLE_##name,
 	ORACLES(X)
@@ -51,16 +53,16 @@ extern const char *const oracle_names[NR_ORACLES];
 
 struct finding {
 	enum oracle oracle;
-	char what[192];       /* one line, without addresses of the host */
-	char class_key[64];   /* invariant id or error class: part of the bucket */
-	char func[64];        /* detecting engine function, or "-" */
-	u32 op;               /* UINT32_MAX: after the last one */
-	char name[24];        /* of the operation, or "teardown" */
+	char what[192];		 /* one line, without addresses of the host */
+	char class_key[64];	 /* invariant id or error class: part of the bucket */
+	char func[64];		 /* detecting engine function, or "-" */
+	u32 op;			 /* UINT32_MAX: after the last one */
+	char name[24];		 /* of the operation, or "teardown" */
 	char plan[FI_PLAN_TEXT]; /* canonical, "" without a fault */
-	u32 nr_faults;        /* deliveries so far, the first FI_MAX_FAULTS of them kept */
+	u32 nr_faults;		 /* deliveries so far, the first FI_MAX_FAULTS of them kept */
 	struct fi_point faults[FI_MAX_FAULTS];
 	char expected[FL_TEXT], actual[FL_TEXT];
-	bool confirmed;       /* seen again by replay in a fresh machine */
+	bool confirmed; /* seen again by replay in a fresh machine */
 };
 
 /* 12 hex digits and NUL: hash of oracle, class_key, injection site or "-", func. */
@@ -73,8 +75,8 @@ typedef void (*finding_fn)(void *priv, const struct finding *f);
 /*
  * A program together with a machine to run it on. Subjects report what they see themselves (a
  * broken invariant, a bug of the engine, a failed expectation, the census) through the finding_fn
- * that they were made with, with op and faults filled in; the sweep adds its own. While a sweep runs
- * it takes the subject's findings to itself, has them confirmed and passes them on.
+ * that they were made with, with op and faults filled in; the sweep adds its own. While a sweep
+ * runs it takes the subject's findings to itself, has them confirmed and passes them on.
  */
 struct subject_ops {
 	/* Where the subject's own findings go from now on; kept by reset. */
@@ -97,9 +99,11 @@ struct subject_ops {
 	/* Ends all tasks, closes all files, takes the census. Returns the number of violations. */
 	u32 (*teardown)(void *s);
 
-	/* ---- what is declared about (operation, site) ---- */
+	/* ---- what is declared about (operation, site)
+	 * ----------------------------------------------- */
 
-	/* Refusing this point alone must not be seen: the operation goes on (a declared fallback). */
+	/* Refusing this point alone must not be seen: the operation goes on (a declared fallback).
+	 */
 	bool (*benign)(void *s, u32 op, const struct fi_point *point);
 	/* Is this the outcome that the operation must have when the point fails? */
 	bool (*declared_error)(void *s, u32 op, const struct fi_point *point,

@@ -59,7 +59,7 @@ static int given_up(struct sweep *sw, u32 i)
 	return 1;
 }
 
-/* ---- golden ---- */
+/* ---- golden --------------------------------------------------------------------------------- */
 
 static int golden_record(struct sweep *sw, u32 total)
 {
@@ -244,7 +244,7 @@ static int golden(struct sweep *sw)
 	return err;
 }
 
-/* ---- in place ---- */
+/* ---- in place ------------------------------------------------------------------------------- */
 
 static void leave_to_cold(struct sweep *sw, u32 op)
 {
@@ -331,7 +331,7 @@ static int inplace_pass(struct sweep *sw)
 	return err;
 }
 
-/* ---- cold ---- */
+/* ---- cold ----------------------------------------------------------------------------------- */
 
 /* The next point of op for this pass, or NO_POINT; what is given up is masked on the way. */
 static int next_cold(struct sweep *sw, u32 op, u32 *found)
@@ -472,7 +472,7 @@ static int alone_points(struct sweep *sw)
 	return 0;
 }
 
-/* ---- end ---- */
+/* ---- end ------------------------------------------------------------------------------------ */
 
 /* What a failed attempt leaks may be freed by its retry: so each context is also ended at once. */
 static int end_contexts(struct sweep *sw)
@@ -523,7 +523,7 @@ static int settle_census(struct sweep *sw)
 	return sweep_report(sw, &sw->census, false);
 }
 
-/* ---- the whole ---- */
+/* ---- the whole ------------------------------------------------------------------------------ */
 
 static int sweep_passes(struct sweep *sw, u32 modes)
 {

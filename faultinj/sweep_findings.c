@@ -45,7 +45,7 @@ static void plan_of(const struct fi_point *point, char *buf, size_t len)
 	fi_plan_print(&plan, buf, len);
 }
 
-/* ---- findings of the run in progress ---- */
+/* ---- findings of the run in progress -------------------------------------------------------- */
 
 void sweep_caught_reset(struct sweep *sw)
 {
@@ -177,7 +177,7 @@ int sweep_report_suspects(struct sweep *sw)
 	return err;
 }
 
-/* ---- contexts ---- */
+/* ---- contexts ------------------------------------------------------------------------------- */
 
 static u64 context_key(const struct fi_point *p)
 {
@@ -220,7 +220,7 @@ struct context *sweep_context_find(struct sweep *sw, const struct fi_point *p)
 	return c;
 }
 
-/* ---- observations ---- */
+/* ---- observations --------------------------------------------------------------------------- */
 
 static void obs_add(void *priv, const struct fl_obs *o)
 {
@@ -310,7 +310,7 @@ void sweep_changed_finding(struct sweep *sw, u32 op)
 			  "the failed operation changed %s %s -> %s", field, from, to);
 }
 
-/* ---- two runs that should not differ ---- */
+/* ---- two runs that should not differ -------------------------------------------------------- */
 
 void sweep_print_digest(u64 digest, char *buf, size_t len)
 {

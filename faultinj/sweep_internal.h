@@ -131,7 +131,7 @@ static inline bool sweep_stopped(const struct sweep *sw)
 	return sw->opt->stop && sw->opt->stop(sw->opt->priv);
 }
 
-/* ---- sweep_findings.c ---- */
+/* ---- sweep_findings.c ----------------------------------------------------------------------- */
 
 /* Room for need elements; the array stays as it was when there is none. */
 int sweep_grow(void **array, u32 *max, size_t size, u32 need);
@@ -162,7 +162,7 @@ int sweep_observe(struct sweep *sw, struct obs_list *list);
 void sweep_changed_finding(struct sweep *sw, u32 op);
 void sweep_print_digest(u64 digest, char *buf, size_t len);
 
-/* ---- sweep_judge.c ---- */
+/* ---- sweep_judge.c -------------------------------------------------------------------------- */
 
 enum judge_mode {
 	JUDGE_TAIL, /* retry, run the rest of the program, end all, census */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- running ---- */
+/* ---- running -------------------------------------------------------------------------------- */
 
 void sweep_run_op(struct sweep *sw, u32 op, struct outcome *out)
 {
@@ -69,7 +69,7 @@ int sweep_rebuild(struct sweep *sw, u32 op)
 	return sweep_not_deterministic(sw, op ? op - 1 : 0, "replay-digest", expected, actual);
 }
 
-/* ---- one attempt ---- */
+/* ---- one attempt ---------------------------------------------------------------------------- */
 
 /*
  * Will the armed request be the one that the golden run met there? A failed attempt may leave empty
@@ -197,7 +197,7 @@ bool sweep_is_golden(struct sweep *sw, u32 op, const struct outcome *out, const 
 	return true;
 }
 
-/* ---- the judge ---- */
+/* ---- the judge ------------------------------------------------------------------------------ */
 
 /* The rest of the program after a fault; golden: its results are known. */
 static int judge_tail(struct sweep *sw, u32 from, bool golden)

@@ -22,8 +22,8 @@ static struct mm_struct *allocate_mm(struct ctx *cx, enum fl_site site)
 }
 
 /*
- * What must be gone once the pgd is: PAE's preallocated PMDs are counted until then. Looked at where
- * the struct goes, so that an mm_init() that fails is seen as well.
+ * What must be gone once the pgd is: PAE's preallocated PMDs are counted until then. Looked at
+ * where the struct goes, so that an mm_init() that fails is seen as well.
  */
 static void check_mm(struct ctx *cx, const struct mm_struct *mm)
 {

@@ -39,7 +39,7 @@ int option_error(const char *command, char **argv);
 /* A decimal number without sign; false: text is none, or above max. */
 bool parse_u64(const char *text, u64 max, u64 *out);
 
-/* ---- output.c -------------------------------------------------------------------------------- */
+/* ---- output.c ------------------------------------------------------------------------------- */
 
 /*
  * Writes a whole result: to standard output when path is NULL or "-". A file is replaced only once
@@ -49,7 +49,7 @@ int output_write(const char *path, const void *data, size_t len);
 /* Pushes standard output out. 0, or EXIT_ENV; says why the first time. */
 int output_flush(void);
 
-/* ---- json.c: one object per line, to a stream ------------------------------------------------ */
+/* ---- json.c: one object per line, to a stream ----------------------------------------------- */
 
 struct json {
 	FILE *out;
@@ -67,7 +67,7 @@ void json_u64(struct json *j, const char *key, u64 val);
 void json_bool(struct json *j, const char *key, bool val);
 void json_null(struct json *j, const char *key);
 
-/* ---- files.c --------------------------------------------------------------------------------- */
+/* ---- files.c -------------------------------------------------------------------------------- */
 
 struct file_list {
 	char **paths;

@@ -62,7 +62,7 @@ static void on_finding(void *priv, const struct finding *f)
 		c->f[c->nr++] = *f;
 }
 
-/* ---- trace ----------------------------------------------------------------------------------- */
+/* ---- trace ---------------------------------------------------------------------------------- */
 
 struct trace {
 	struct worker *w;
@@ -139,7 +139,7 @@ static void on_event(void *priv, const struct target_event *ev)
 	free(line);
 }
 
-/* ---- the work of a child --------------------------------------------------------------------- */
+/* ---- the work of a child -------------------------------------------------------------------- */
 
 static bool failed_run(int err, const char *path, struct file_result *res)
 {
@@ -231,7 +231,7 @@ static void run_job(struct worker *w, struct file_result *res)
 	program_free(&p);
 }
 
-/* ---- results --------------------------------------------------------------------------------- */
+/* ---- results -------------------------------------------------------------------------------- */
 
 static void result_json(const char *path, const struct file_result *res)
 {

@@ -27,7 +27,7 @@ static const char help[] =
 
 static const char header[] = "# faultline coverage 1\n";
 
-/* ---- the coverage file: SITE OPERATION SITE-BEFORE SITE-BEFORE-THAT MET FAILED --------------- */
+/* ---- the coverage file: SITE OPERATION SITE-BEFORE SITE-BEFORE-THAT MET FAILED -------------- */
 
 static bool find_op(const char *name, u16 *code)
 {
@@ -166,7 +166,7 @@ static int write_coverage(const struct cover *cover, const char *path)
 	return status;
 }
 
-/* ---- the work of a child: a sweep of which only the coverage is kept ------------------------- */
+/* ---- the work of a child: a sweep of which only the coverage is kept ------------------------ */
 
 static void no_finding(void *priv, const struct finding *f)
 {
@@ -211,7 +211,7 @@ static void sites_result(struct session *ses, const char *path, const struct fil
 	(void)res;
 }
 
-/* ---- the table ------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------ */
 
 struct site_row {
 	u64 met, failed;
@@ -289,7 +289,7 @@ static void print_table(const struct session *ses, const struct cover *cover)
 	json_end(&j);
 }
 
-/* ---- the command ----------------------------------------------------------------------------- */
+/* ---- the command ---------------------------------------------------------------------------- */
 
 /* Those of the corpus's directories that have something. */
 static int corpus(struct file_list *files)

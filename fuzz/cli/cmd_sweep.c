@@ -222,7 +222,7 @@ static void sweep_total(const struct session *ses)
 	       t->findings, t->artefacts, ses->errors, session_seconds(ses));
 }
 
-/* ---- options --------------------------------------------------------------------------------- */
+/* ---- options -------------------------------------------------------------------------------- */
 
 static int class_list(const char *list, u32 *classes)
 {

@@ -42,7 +42,7 @@ void crash_echo(const struct crash_report *r)
 		fwrite(r->text, 1, r->len, stderr);
 }
 
-/* ---- sanitizers ------------------------------------------------------------------------------ */
+/* ---- sanitizers ----------------------------------------------------------------------------- */
 
 static const struct tool {
 	const char *mark;
@@ -72,12 +72,30 @@ static void error_class(const char *p, bool word, char *buf, size_t len)
 			break;
 		if (!word && *p == '(')
 			break;
-		if (isdigit((unsigned char)*p) || *p == '\'')
+		if (isdigit((unsigned char)*p) || *p == '\'' ||
+		    (*p == ' ' && n && buf[n - 1] == '-'))
 			continue;
 		buf[n++] = *p == ' ' ? '-' : *p;
 	}
 	while (n && buf[n - 1] == '-')
 		n--;
+	buf[n] = '\0';
+}
+
+/* The line of a report without addresses, which are different each time. */
+static void error_line(const char *p, char *buf, size_t len)
+{
+	size_t n = 0;
+
+	while (*p && *p != '\n' && n + 4 < len) {
+		if (!strncmp(p, "0x", 2) && isxdigit((unsigned char)p[2])) {
+			memcpy(buf + n, "0x*", 3);
+			n += 3;
+			p += 2 + strspn(p + 2, "0123456789abcdefABCDEF");
+			continue;
+		}
+		buf[n++] = *p++;
+	}
 	buf[n] = '\0';
 }
 
@@ -143,7 +161,7 @@ static bool sanitizer(const struct crash_report *r, struct finding *f)
 	detecting_func(first, f->func, sizeof(f->func));
 	snprintf(f->what, sizeof(f->what), "%s in %s", f->class_key, f->func);
 	snprintf(f->expected, sizeof(f->expected), "no report of a sanitizer");
-	snprintf(f->actual, sizeof(f->actual), "%.*s", (int)strcspn(first, "\n"), first);
+	error_line(first, f->actual, sizeof(f->actual));
 	return true;
 }
 

@@ -86,7 +86,7 @@ void session_end(struct session *ses)
 	ses->buckets = NULL;
 }
 
-/* ---- options --------------------------------------------------------------------------------- */
+/* ---- options -------------------------------------------------------------------------------- */
 
 /* Sets k=v,... on cfg. 0, or -EINVAL with a line in why. */
 static int apply_machine(struct machine_config *cfg, const char *text, char *why, size_t why_len)
@@ -137,7 +137,7 @@ int session_allocator(struct session *ses, const char *name)
 	return usage_error(ses->command, "--allocator %s: there are %s", name, names);
 }
 
-/* ---- records, and the side that makes them --------------------------------------------------- */
+/* ---- records, and the side that makes them -------------------------------------------------- */
 
 static void take_record(struct session *ses, const char *path, enum record_type type,
 			const void *data, size_t len, struct file_result *res);
@@ -255,7 +255,7 @@ void worker_target(struct worker *w, const struct program *p, const struct machi
 	};
 }
 
-/* ---- the side that takes them ---------------------------------------------------------------- */
+/* ---- the side that takes them --------------------------------------------------------------- */
 
 static void clear_progress(struct session *ses)
 {
@@ -347,7 +347,7 @@ static bool receive(int fd, struct inbox *in)
 	return n > 0;
 }
 
-/* ---- a child --------------------------------------------------------------------------------- */
+/* ---- a child -------------------------------------------------------------------------------- */
 
 /* Standard input can be read once, and a finding is tried more than once. */
 static int copy_stdin(void)
@@ -495,7 +495,7 @@ fail_pipe:
 	return EXIT_ENV;
 }
 
-/* ---- children that died ---------------------------------------------------------------------- */
+/* ---- children that died --------------------------------------------------------------------- */
 
 static bool died(const struct supervised *s)
 {
@@ -574,11 +574,12 @@ static void crashed(struct session *ses, const char *path, struct supervised *s,
 	crash_finding(ses, s, &rec.f);
 	finding_bucket(&rec.f, bucket);
 	if (!s->in.done) {
-		res->met = ses->shared->fi.stats.met;
-		res->delivered = ses->shared->fi.stats.delivered;
-		res->masked = 0;
-		res->ops = ses->shared->nr_ops;
-		res->has_hash = false;
+		*res = (struct file_result){.ops = ses->shared->nr_ops};
+		/* what a sweep had counted is gone with it, and its sums must hold */
+		if (ses->shared->t.marks) {
+			res->met = ses->shared->fi.stats.met;
+			res->delivered = ses->shared->fi.stats.delivered;
+		}
 	}
 	if (!s->hung && !supervise(ses, path, &again, &ignored) && died(&again)) {
 		crash_finding(ses, &again, &f);
@@ -591,7 +592,7 @@ static void crashed(struct session *ses, const char *path, struct supervised *s,
 	res->code = EXIT_CLEAN;
 }
 
-/* ---- all files ------------------------------------------------------------------------------- */
+/* ---- all files ------------------------------------------------------------------------------ */
 
 static void add_total(struct session *ses, const struct file_result *res)
 {

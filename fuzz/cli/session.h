@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Work on many programs, each in a supervised child: what kills the child becomes a finding, and the
- * next program has its turn. The child sends findings and its result as records through a pipe; where
- * it is and what it has met lies in memory that both see, so that it outlives the child.
+ * Work on many programs, each in a supervised child: what kills the child becomes a finding, and
+ * the next program has its turn. The child sends findings and its result as records through a pipe;
+ * where it is and what it has met lies in memory that both see, so that it outlives the child.
  */
 #ifndef FAULTLINE_SESSION_H
 #define FAULTLINE_SESSION_H
@@ -21,12 +21,12 @@ struct shared {
 /* A finding and the lines of the program around its operation. */
 struct finding_record {
 	struct finding f;
-	char text[160];     /* the operation */
+	char text[160];	    /* the operation */
 	char context[1024]; /* lines ready to be shown */
 };
 
 struct file_result {
-	int code;          /* EXIT_CLEAN, or why there is no result: message is set */
+	int code; /* EXIT_CLEAN, or why there is no result: message is set */
 	char message[640];
 	u64 ops, executed;
 	u64 met, delivered, benign, masked, executed_ops, children, artefacts, replay_ops;
@@ -63,7 +63,7 @@ struct bucket_name {
 struct session {
 	const char *command;
 	bool json, isolate;
-	const char *machine;    /* k=v,... of the command line, or NULL */
+	const char *machine; /* k=v,... of the command line, or NULL */
 	const struct fl_allocator_ops *alloc;
 	enum check_level check;
 	const struct fi_plan *plan; /* of the command line, or NULL */
@@ -98,7 +98,7 @@ int session_exit(struct session *ses, int status);
 int session_machine(struct session *ses, const char *text);
 int session_allocator(struct session *ses, const char *name);
 
-/* ---- report.c: findings as text and JSON ----------------------------------------------------- */
+/* ---- report.c: findings as text and JSON ---------------------------------------------------- */
 
 void report_finding(struct session *ses, const char *path, const struct finding_record *rec);
 

@@ -17,7 +17,7 @@ struct strace_text {
 	size_t len;
 };
 
-/* ---- strace_line.c -------------------------------------------------------------------- */
+/* ---- strace_line.c -------------------------------------------------------------------------- */
 
 enum strace_what {
 	STRACE_CALL,	   /* name(args) = result */
@@ -65,7 +65,7 @@ bool strace_next_flag(struct strace_text *flags, struct strace_text *word);
 bool strace_field(struct strace_text args, const char *key, struct strace_text *out);
 bool strace_is(struct strace_text text, const char *s);
 
-/* ---- strace_log.c --------------------------------------------------------------------- */
+/* ---- strace_log.c --------------------------------------------------------------------------- */
 
 /* A call from its first line to its last, or the end of a process. */
 struct strace_event {
@@ -121,7 +121,7 @@ u32 *strace_pids_get(const struct strace_pids *map, s64 pid);
 int strace_pids_put(struct strace_pids *map, s64 pid, u32 val);
 void strace_pids_free(struct strace_pids *map);
 
-/* ---- strace_space.c ------------------------------------------------------------------- */
+/* ---- strace_space.c ------------------------------------------------------------------------- */
 
 /* What is known of a page; what was never set is SPACE_UNKNOWN. */
 enum space_kind {
@@ -160,7 +160,7 @@ int space_set(struct space *s, u64 start, u64 end, enum space_kind kind, u8 attr
 struct space_range space_at(const struct space *s, u64 start, u64 end);
 bool space_has(const struct space *s, u64 start, u64 end, enum space_kind kind);
 
-/* ---- strace_import.c ------------------------------------------------------------------ */
+/* ---- strace_import.c ------------------------------------------------------------------------ */
 
 /* Each call of the log is counted in exactly one of these. */
 struct strace_report {

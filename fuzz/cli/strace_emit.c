@@ -9,7 +9,7 @@
 #define STACK_PAGES 1u /* arguments and environment: not in the log, a page is usual */
 #define OWN_STACK   (TASK_SIZE_47 - ((u64)16 << 20)) /* the machine's own stack is above */
 
-/* ---- comments ----------------------------------------------------------------- */
+/* ---- comments ------------------------------------------------------------------------------- */
 
 void st_text(struct strbuf *b, struct strace_text t, size_t most)
 {
@@ -45,7 +45,7 @@ int st_count(struct counts *c, struct strace_text name, const char *what)
 	return 0;
 }
 
-/* ---- operations ---------------------------------------------------------- */
+/* ---- operations ----------------------------------------------------------------------------- */
 
 void st_remark(struct importer *im, const struct itask *t, const struct strace_event *e,
 	       const char *why)
@@ -150,7 +150,7 @@ int st_emit_range(struct importer *im, struct itask *t, enum op_code code, u64 s
 	return 0;
 }
 
-/* ---- tasks ---------------------------------------------------------------------------- */
+/* ---- tasks ---------------------------------------------------------------------------------- */
 
 struct itask *st_task(struct importer *im, s64 pid)
 {
@@ -253,7 +253,7 @@ bool st_is_silent(const struct importer *im, const struct itask *t)
 	return !step_after(im, t);
 }
 
-/* ---- files ---------------------------------------------------------------------------- */
+/* ---- files ---------------------------------------------------------------------------------- */
 
 static bool same_text(struct strace_text a, struct strace_text b)
 {
@@ -292,7 +292,7 @@ int st_file(struct importer *im, struct itask *t, struct strace_text path, u64 p
 	return 0;
 }
 
-/* ---- images --------------------------------------------------------------------------- */
+/* ---- images --------------------------------------------------------------------------------- */
 
 int st_begin_image(struct importer *im, struct itask *t, u32 file)
 {

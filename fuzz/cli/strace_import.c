@@ -18,7 +18,7 @@
 #define MAX_MEM	       1048576u
 #define IMAGE_DISTANCE ((u64)2 << 30) /* heap start behind the executable, at most */
 
-/* ---- tasks from nowhere ------------------------------------------------------------------ */
+/* ---- tasks from nowhere --------------------------------------------------------------------- */
 
 static int begin_root(struct importer *im, struct itask *t, const struct strace_event *e)
 {
@@ -118,7 +118,7 @@ static int add_roots(struct importer *im)
 	return 0;
 }
 
-/* ---- steps ---------------------------------------------------------------------------- */
+/* ---- steps ---------------------------------------------------------------------------------- */
 
 /* exit and exit_group. The other threads of a group go on until their last line. */
 static int apply_exit(struct importer *im, struct strace_event *e, struct itask *t)
@@ -222,7 +222,7 @@ static int do_step(struct importer *im, const struct strace_step *s)
 	return ret;
 }
 
-/* ---- the program as a whole ----------------------------------------------------------- */
+/* ---- the program as a whole ----------------------------------------------------------------- */
 
 static int finish_image(struct importer *im, const struct image *img)
 {

@@ -30,7 +30,7 @@ bool st_grow(void **array, u32 *max, u32 nr, size_t size)
 	return true;
 }
 
-/* ---- pids ----------------------------------------------------------------------------- */
+/* ---- pids ----------------------------------------------------------------------------------- */
 
 static u32 pid_slot(const struct strace_pids *map, s64 pid)
 {
@@ -87,7 +87,7 @@ void strace_pids_free(struct strace_pids *map)
 	memset(map, 0, sizeof(*map));
 }
 
-/* ---- reading -------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 /* Per pid, while reading. */
 #define NO_EVENT UINT32_MAX

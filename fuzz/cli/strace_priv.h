@@ -88,7 +88,7 @@ struct importer {
 /* Room for one more element of *array; false: no memory, nothing changed. */
 bool st_grow(void **array, u32 *max, u32 nr, size_t size);
 
-/* ---- strace_emit.c: operations, comments, tasks, files, images ------------------------- */
+/* ---- strace_emit.c: operations, comments, tasks, files, images ------------------------------ */
 
 /* What came from the log goes into the program as one line of printable ASCII. */
 void st_text(struct strbuf *b, struct strace_text t, size_t most);
@@ -149,7 +149,7 @@ enum need {
  */
 int st_need(struct importer *im, struct itask *t, u64 start, u64 end, u32 prot, enum need *out);
 
-/* ---- strace_calls.c -------------------------------------------------------------------- */
+/* ---- strace_calls.c ------------------------------------------------------------------------- */
 
 /* Lets a call take effect, once. Not for exit and exit_group. */
 int st_apply(struct importer *im, struct strace_event *e, struct itask *t);

@@ -28,7 +28,7 @@ static const struct program *running;
 static volatile u32 position;
 static bool announced;
 
-/* ---- what a finding leaves ------------------------------------------------------------------- */
+/* ---- what a finding leaves ------------------------------------------------------------------ */
 
 /* Called while a sanitizer reports, too: allocates nothing. */
 static void print_program(const struct program *p)
@@ -76,7 +76,7 @@ static void on_finding(void *priv, const struct finding *f)
 	abort();
 }
 
-/* ---- sanitizers: their report gets the same first line --------------------------------------- */
+/* ---- sanitizers: their report gets the same first line -------------------------------------- */
 
 void __asan_on_error(void);
 extern const char *__asan_get_report_description(void) __attribute__((weak));
@@ -110,7 +110,7 @@ static void on_death(void)
 	sanitizer_finding(ORACLE_ubsan, "a report of a sanitizer");
 }
 
-/* ---- one input ------------------------------------------------------------------------------- */
+/* ---- one input ------------------------------------------------------------------------------ */
 
 /* False: the machine that the input asks for is none, or too large. */
 static bool make_machine(const struct program *p, struct machine_config *cfg)
@@ -172,7 +172,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 }
 #else
 
-/* ---- files: also what AFL++'s build does with arguments -------------------------------------- */
+/* ---- files: also what AFL++'s build does with arguments ------------------------------------- */
 
 static int replay(const char *path)
 {

@@ -134,7 +134,7 @@ static u32 expect_check(u64 hash, const u8 *b)
 	return (u32)hash_record(hash, copy);
 }
 
-/* ---- decoding -------------------------------------------------------------------------------- */
+/* ---- decoding ------------------------------------------------------------------------------- */
 
 struct decoder {
 	struct program *p;
@@ -482,7 +482,7 @@ int program_decode(struct program *p, const u8 *data, size_t len)
 	return ret;
 }
 
-/* ---- encoding -------------------------------------------------------------------------------- */
+/* ---- encoding ------------------------------------------------------------------------------- */
 
 struct encoder {
 	const struct program *p;

@@ -70,7 +70,7 @@ static struct arg addr(enum addr_base base, u32 ref, u64 val)
 	return (struct arg){.base = (u8)base, .ref = ref, .val = val};
 }
 
-/* ---- operands -------------------------------------------------------------------------------- */
+/* ---- operands ------------------------------------------------------------------------------- */
 
 /* Waiting tasks and kernel threads act too, but seldom. */
 static struct live_task *pick_task(struct gen *g)
@@ -203,7 +203,7 @@ static u32 some_clone_flags(struct gen *g)
 	return flags[below(g, ARRAY_SIZE(flags))];
 }
 
-/* ---- operations ------------------------------------------------------------------------------ */
+/* ---- operations ----------------------------------------------------------------------------- */
 
 static void remember_map(struct gen *g, const struct live_map *m)
 {

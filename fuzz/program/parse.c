@@ -61,7 +61,7 @@ static const char *quote(struct parser *ps, const char *text, size_t len)
 	return ps->quote;
 }
 
-/* ---- tokens ---------------------------------------------------------------------------------- */
+/* ---- tokens --------------------------------------------------------------------------------- */
 
 static bool is_word_char(char c)
 {
@@ -140,7 +140,7 @@ static int expect_char(struct parser *ps, char c)
 	return accept(ps, c) ? 0 : expected(ps, text);
 }
 
-/* ---- hints ----------------------------------------------------------------------------------- */
+/* ---- hints ---------------------------------------------------------------------------------- */
 
 #define HINT_LEN 16u
 
@@ -198,7 +198,7 @@ static int not_yet(struct parser *ps, const char *what)
 	return fail(ps, "%s: not supported yet", what);
 }
 
-/* ---- numbers and names ----------------------------------------------------------------------- */
+/* ---- numbers and names ---------------------------------------------------------------------- */
 
 /* Decimal or 0x, with an optional p for pages. */
 static int parse_number(struct parser *ps, u64 *val)
@@ -308,7 +308,7 @@ static void names_free(struct names *names)
 	free(names);
 }
 
-/* ---- arguments ------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------ */
 
 /* { ('+' | '-') number }, in two's complement. */
 static int parse_offsets(struct parser *ps, u64 *val)
@@ -534,7 +534,7 @@ static int parse_args(struct parser *ps, struct op *op)
 	return 0;
 }
 
-/* ---- marks and expectation ------------------------------------------------------------------- */
+/* ---- marks and expectation ------------------------------------------------------------------ */
 
 static int parse_mark(struct parser *ps, struct op *op)
 {
@@ -610,7 +610,7 @@ static int parse_expect(struct parser *ps, struct expect *expect)
 	return parse_addr(ps, &expect->val);
 }
 
-/* ---- lines ----------------------------------------------------------------------------------- */
+/* ---- lines ---------------------------------------------------------------------------------- */
 
 /* Gives the comments that wait to *field; an empty line keeps its place among them. */
 static int take_lead(struct parser *ps, char **field)

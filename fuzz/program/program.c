@@ -157,7 +157,7 @@ int program_set_teardown(struct program *p, const char *text, size_t len)
 	return 0;
 }
 
-/* ---- equality -------------------------------------------------------------------------------- */
+/* ---- equality ------------------------------------------------------------------------------- */
 
 static bool arg_equal(const struct arg *a, const struct arg *b)
 {
@@ -217,7 +217,7 @@ bool program_equal(const struct program *a, const struct program *b)
 	return true;
 }
 
-/* ---- the machine line ------------------------------------------------------------------------ */
+/* ---- the machine line ----------------------------------------------------------------------- */
 
 int for_each_option(const char *text, size_t len, option_fn fn, void *priv)
 {
@@ -265,7 +265,7 @@ int program_machine(const struct program *p, struct machine_config *cfg, struct 
 	return p->machine ? for_each_option(p->machine, strlen(p->machine), machine_option, &a) : 0;
 }
 
-/* ---- files ----------------------------------------------------------------------------------- */
+/* ---- files ---------------------------------------------------------------------------------- */
 
 static int load_fail(struct prog_error *err, int ret)
 {

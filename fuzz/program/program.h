@@ -13,14 +13,14 @@
 
 enum arg_kind {
 	ARG_NONE,
-	ARG_ADDR,   /* base + offset: 0x7f0000, r0+1p, w+3p, brk+2p, stack-1p */
-	ARG_LEN,    /* bytes, or 8p */
-	ARG_PROT,   /* none, or letters of rwx */
-	ARG_MAP,    /* private|anon|fixed|noreserve|shared|stack */
-	ARG_CLONE,  /* 0, or vm|vfork|thread */
-	ARG_FILE,   /* fN, or none */
-	ARG_MODE,   /* letters of rwx, as of open */
-	ARG_VALUE,  /* a number */
+	ARG_ADDR,  /* base + offset: 0x7f0000, r0+1p, w+3p, brk+2p, stack-1p */
+	ARG_LEN,   /* bytes, or 8p */
+	ARG_PROT,  /* none, or letters of rwx */
+	ARG_MAP,   /* private|anon|fixed|noreserve|shared|stack */
+	ARG_CLONE, /* 0, or vm|vfork|thread */
+	ARG_FILE,  /* fN, or none */
+	ARG_MODE,  /* letters of rwx, as of open */
+	ARG_VALUE, /* a number */
 };
 
 /* Where an address counts from. */
@@ -33,15 +33,15 @@ enum addr_base {
 };
 
 struct arg {
-	u8 base;  /* enum addr_base, ARG_ADDR only */
-	u32 ref;  /* rN or fN; NO_REF for a file argument of "none" */
-	u64 val;  /* number, flags, or offset (two's complement) */
+	u8 base; /* enum addr_base, ARG_ADDR only */
+	u32 ref; /* rN or fN; NO_REF for a file argument of "none" */
+	u64 val; /* number, flags, or offset (two's complement) */
 };
 #define NO_REF UINT32_MAX
 
-#define PROG_MAX_ARGS  6u
-#define PROG_MAX_OPS   262144u
-#define PROG_MAX_SEGS  64u      /* of one exec */
+#define PROG_MAX_ARGS 6u
+#define PROG_MAX_OPS  262144u
+#define PROG_MAX_SEGS 64u /* of one exec */
 
 /* A segment of an exec's image. */
 struct prog_seg {
@@ -52,16 +52,29 @@ struct prog_seg {
 	u64 offset;
 };
 
-enum expect_kind { EXPECT_NONE, EXPECT_VALUE, EXPECT_ERRNO, EXPECT_SIGSEGV, EXPECT_SIGBUS,
-		   EXPECT_OOM, EXPECT_SKIP };
+enum expect_kind {
+	EXPECT_NONE,
+	EXPECT_VALUE,
+	EXPECT_ERRNO,
+	EXPECT_SIGSEGV,
+	EXPECT_SIGBUS,
+	EXPECT_OOM,
+	EXPECT_SKIP
+};
 
 struct expect {
 	u8 kind;
-	struct arg val; /* EXPECT_VALUE: a number or address; EXPECT_ERRNO: val.val is the errno > 0 */
+	struct arg
+		val; /* EXPECT_VALUE: a number or address; EXPECT_ERRNO: val.val is the errno > 0 */
 };
 
 /* Kind of name that an operation defines. */
-enum def_kind { DEF_NONE, DEF_RESULT, DEF_TASK, DEF_FILE };
+enum def_kind {
+	DEF_NONE,
+	DEF_RESULT,
+	DEF_TASK,
+	DEF_FILE
+};
 
 enum op_code {
 #define OP(name, def, weight, what, ...) OP_##name,
@@ -88,26 +101,30 @@ extern const struct op_info op_table[NR_OPS];
 
 struct op {
 	u16 code;
-	u32 task;  /* tN that acts; t0 exists from the start */
-	u32 def;   /* number of the name it defines; NO_REF: the table says none */
+	u32 task; /* tN that acts; t0 exists from the start */
+	u32 def;  /* number of the name it defines; NO_REF: the table says none */
 	struct arg args[PROG_MAX_ARGS];
 	u32 seg, nr_segs;     /* exec: in program.segs */
 	u32 fault, nr_faults; /* marks, in program.faults */
 	struct expect expect;
-	u32 line;             /* 1-based in the text it came from, 0: none */
-	char *comment;        /* lines before it, each with '#' and newline; NULL: none */
-	char *tail;           /* comment at the end of its line, with '#'; NULL: none */
+	u32 line;      /* 1-based in the text it came from, 0: none */
+	char *comment; /* lines before it, each with '#' and newline; NULL: none */
+	char *tail;    /* comment at the end of its line, with '#'; NULL: none */
 };
 
-enum teardown_order { TEARDOWN_NEWEST, TEARDOWN_OLDEST, TEARDOWN_SHUFFLE };
+enum teardown_order {
+	TEARDOWN_NEWEST,
+	TEARDOWN_OLDEST,
+	TEARDOWN_SHUFFLE
+};
 
 /*
  * Names are canonical: the k-th operation that defines a result, task or file defines rk, tk+1 or
  * fk. A text may use other numbers; the parser renumbers.
  */
 struct program {
-	char *head;       /* comment lines before the machine line; NULL: none */
-	char *machine;    /* options of the machine line, as written: "levels=3 cpus=2"; NULL: none */
+	char *head;    /* comment lines before the machine line; NULL: none */
+	char *machine; /* options of the machine line, as written: "levels=3 cpus=2"; NULL: none */
 	u8 teardown;
 	u64 teardown_seed;
 	struct op *ops;
@@ -117,7 +134,7 @@ struct program {
 	struct fi_item *faults;
 	u32 nr_faults, max_faults;
 	u32 nr_defs[DEF_FILE + 1]; /* names so far, by enum def_kind; t0 counts */
-	char *foot;       /* comment lines after the last operation; NULL: none */
+	char *foot;		   /* comment lines after the last operation; NULL: none */
 };
 
 void program_init(struct program *p);
@@ -142,7 +159,8 @@ int program_set_teardown(struct program *p, const char *text, size_t len);
 bool program_equal(const struct program *a, const struct program *b);
 
 /*
- * The functions below that fill *p take it uninitialised or empty; when they fail, it is left empty.
+ * The functions below that fill *p take it uninitialised or empty; when they fail, it is left
+ * empty.
  */
 
 struct prog_error {

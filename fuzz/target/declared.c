@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- fallbacks ------------------------------------------------------------------------------- */
+/* ---- fallbacks ------------------------------------------------------------------------------ */
 
 static const struct fallback {
 	enum fl_site site;
@@ -47,7 +47,7 @@ const char *declared_unreached(enum fl_site site)
 	return NULL;
 }
 
-/* ---- errors ---------------------------------------------------------------------------------- */
+/* ---- errors --------------------------------------------------------------------------------- */
 
 /* Rows of one site go before the row of all others (SITE_none); several rows of a site are choices.
  */
@@ -130,7 +130,7 @@ bool declared_retryable(const struct outcome *out)
 	return out->kind != OUT_KILLED;
 }
 
-/* ---- observations ---------------------------------------------------------------------------- */
+/* ---- observations --------------------------------------------------------------------------- */
 
 /* The fields that the predicates look at; all others are compared as they are, or not at all. */
 enum known_field {
@@ -262,7 +262,7 @@ static u64 largest(const struct list *l, const char *object)
 	return max;
 }
 
-/* ---- tasks, machine -------------------------------------------------------------------------- */
+/* ---- tasks, machine ------------------------------------------------------------------------- */
 
 /* Number that a task of before has in after. 0: none, or gone. */
 static u64 task_after(const struct change *c, u64 task)
@@ -339,7 +339,7 @@ static bool same_rest(const struct change *c)
 	}
 }
 
-/* ---- an mm ----------------------------------------------------------------------------------- */
+/* ---- an mm ---------------------------------------------------------------------------------- */
 
 static bool in_range(const struct change *c, u32 mm, u64 addr)
 {
@@ -564,7 +564,7 @@ static bool same_mm(struct change *c, u32 mm, u32 now)
 	return same_fields(c, mm, now) && same_areas(c, mm) && same_entries(c, mm);
 }
 
-/* ---- the whole ------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------ */
 
 static bool same_mms(struct change *c)
 {

@@ -13,7 +13,7 @@ const char *const check_level_names[NR_CHECK_LEVELS] = {"off", "touched", "full"
 
 #define GLOBAL_EVERY 16u
 
-/* ---- the injector ---------------------------------------------------------------------------- */
+/* ---- the injector --------------------------------------------------------------------------- */
 
 static void note_fault(struct target *t, const struct fi_point *point)
 {
@@ -81,7 +81,7 @@ static void arm_marks(struct target *t, u32 op)
 	}
 }
 
-/* ---- machine --------------------------------------------------------------------------------- */
+/* ---- machine -------------------------------------------------------------------------------- */
 
 u64 target_step_budget(const struct machine *m)
 {
@@ -217,7 +217,7 @@ static int target_reset(void *s)
 	return b.err;
 }
 
-/* ---- checks ---------------------------------------------------------------------------------- */
+/* ---- checks --------------------------------------------------------------------------------- */
 
 static bool mm_lives(const struct machine *m, const struct mm_struct *mm)
 {
@@ -286,7 +286,7 @@ static u32 target_check(void *s)
 	return t->broken || !t->m ? 0 : check_all(t);
 }
 
-/* ---- expectations ---------------------------------------------------------------------------- */
+/* ---- expectations --------------------------------------------------------------------------- */
 
 static bool expected_outcome(const struct target *t, const struct target_task *task,
 			     const struct expect *e, struct outcome *want)
@@ -360,7 +360,7 @@ static void judge(struct target *t, const struct target_task *task, const struct
 	target_report(t, &f);
 }
 
-/* ---- the subject ----------------------------------------------------------------------------- */
+/* ---- the subject ---------------------------------------------------------------------------- */
 
 static void hash_outcome(struct target *t, u32 op, const struct outcome *out)
 {
@@ -528,7 +528,7 @@ const struct subject_ops target_subject = {
 	.residue = target_residue,
 };
 
-/* ---- run ------------------------------------------------------------------------------------- */
+/* ---- run ------------------------------------------------------------------------------------ */
 
 static int plan_fits(const struct target *t, const struct fi_plan *plan)
 {

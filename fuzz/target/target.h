@@ -71,10 +71,10 @@ struct target_options {
 	enum check_level check;
 	/* Judge what the program expects. Of a fuzzer's bytes that means nothing. */
 	bool expectations;
-	u32 max_ops;    /* operations that run before the rest is left out, 0: all */
-	struct fi *fi;  /* the injector; the caller's, so that it may lie in shared memory */
-	struct cover *cover;             /* or NULL */
-	volatile u32 *position;          /* operation about to run is stored there, or NULL */
+	u32 max_ops;	     /* operations that run before the rest is left out, 0: all */
+	struct fi *fi;	     /* the injector; the caller's, so that it may lie in shared memory */
+	struct cover *cover; /* or NULL */
+	volatile u32 *position; /* operation about to run is stored there, or NULL */
 	/* Called after each operation of target_run(), or NULL; room for its points. */
 	target_event_fn event;
 	void *event_priv;
@@ -100,21 +100,21 @@ struct target {
 	struct machine *m;
 	struct ctx cx;
 	struct target_task *tasks; /* by tN */
-	struct file **files;       /* by fN; NULL: not open */
-	s64 *results;              /* by rN */
+	struct file **files;	   /* by fN; NULL: not open */
+	s64 *results;		   /* by rN */
 	bool *result_known;
-	u32 *order;                /* room for one number per task */
-	u32 nr_run;                /* operations applied and not skipped */
-	bool broken;               /* the machine must not be touched any more */
-	bool marks;                /* the program's marks are armed: not in a sweep */
+	u32 *order;  /* room for one number per task */
+	u32 nr_run;  /* operations applied and not skipped */
+	bool broken; /* the machine must not be touched any more */
+	bool marks;  /* the program's marks are armed: not in a sweep */
 	const struct fi_plan *plan;
-	u32 nr_mark_faults;        /* delivered marks kept in mark_items */
+	u32 nr_mark_faults; /* delivered marks kept in mark_items */
 	struct fi_item mark_items[FI_MAX_ITEMS];
 	u32 nr_faults;
 	struct fi_point faults[TARGET_MAX_FAULTS];
-	u32 op;                    /* running or last one, UINT32_MAX: after the last */
-	bool in_op;                /* requests are counted and may be failed */
-	u64 brk_wanted;            /* argument of the last brk, for what is declared of it */
+	u32 op;		/* running or last one, UINT32_MAX: after the last */
+	bool in_op;	/* requests are counted and may be failed */
+	u64 brk_wanted; /* argument of the last brk, for what is declared of it */
 	u32 nr_findings;
 	u64 hash;
 
@@ -133,7 +133,7 @@ void target_fini(struct target *t);
 extern const struct subject_ops target_subject;
 
 struct target_result {
-	u32 ops;       /* executed, skipped ones not counted */
+	u32 ops; /* executed, skipped ones not counted */
 	u64 met, delivered;
 	u32 findings;
 	bool truncated; /* max_ops was reached */
@@ -141,9 +141,9 @@ struct target_result {
 };
 
 /*
- * Runs the whole program once in a fresh machine, its marks and the plan (or NULL) armed, judges it,
- * ends all tasks and takes the census. 0; -E2BIG when plan and marks do not fit together; -ENOMEM
- * when the host has no memory for the machine.
+ * Runs the whole program once in a fresh machine, its marks and the plan (or NULL) armed, judges
+ * it, ends all tasks and takes the census. 0; -E2BIG when plan and marks do not fit together;
+ * -ENOMEM when the host has no memory for the machine.
  */
 int target_run(struct target *t, const struct fi_plan *plan, struct target_result *res);
 
@@ -153,7 +153,7 @@ int target_run(struct target *t, const struct fi_plan *plan, struct target_resul
  */
 void target_faults(const struct target *t, struct finding *f);
 
-/* ---- declared.c: what is allowed to happen --------------------------------------------------- */
+/* ---- declared.c: what is allowed to happen -------------------------------------------------- */
 
 bool declared_benign(const struct target *t, u32 op, const struct fi_point *point);
 bool declared_error(const struct target *t, u32 op, const struct fi_point *point,

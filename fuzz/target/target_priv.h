@@ -5,7 +5,7 @@
 
 #include "target.h"
 
-/* ---- findings.c ------------------------------------------------------------------------------ */
+/* ---- findings.c ----------------------------------------------------------------------------- */
 
 /* Completes a finding with operation, name and faults, and passes it on. */
 void target_report(struct target *t, struct finding *f);
@@ -28,7 +28,7 @@ struct violations {
 void target_on_violation(void *priv, const struct fl_violation *v);
 void target_report_violations(struct target *t, struct violations *vs);
 
-/* ---- target.c -------------------------------------------------------------------------------- */
+/* ---- target.c ------------------------------------------------------------------------------- */
 
 /*
  * Far above what any operation needs: some turns per object and a walk over every table entry. The
@@ -39,7 +39,7 @@ void target_switch_to(struct target *t, unsigned int cpu, struct task_struct *ts
 /* What was running is thrown away, whatever state it is in: the backend frees what it gave out. */
 void target_drop_machine(struct target *t);
 
-/* ---- ops.c ----------------------------------------------------------------------------------- */
+/* ---- ops.c ---------------------------------------------------------------------------------- */
 
 struct call {
 	const struct op *op;
@@ -57,7 +57,7 @@ void target_do_op(struct target *t, void *arg);
 /* The task on the CPU ends. */
 void target_leave(struct target *t, struct target_task *task);
 
-/* ---- teardown.c ------------------------------------------------------------------------------ */
+/* ---- teardown.c ----------------------------------------------------------------------------- */
 
 u32 target_teardown(void *s);
 

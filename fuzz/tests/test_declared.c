@@ -233,7 +233,7 @@ static void test_exec_killed(void **state)
 	done(b);
 }
 
-/* ---- errors, fallbacks ----------------------------------------------------------------------- */
+/* ---- errors, fallbacks ---------------------------------------------------------------------- */
 
 static void test_errors(void **state)
 {

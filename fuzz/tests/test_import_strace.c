@@ -166,7 +166,7 @@ static void assert_runs(const struct imported *im)
 	assert_int_equal(skipped, 0);
 }
 
-/* ---- lines ---------------------------------------------------------------------------- */
+/* ---- lines ---------------------------------------------------------------------------------- */
 
 static struct strace_line line_of(const char *s)
 {
@@ -330,7 +330,7 @@ static void test_bad_lines(void **state)
 	}
 }
 
-/* ---- logs ----------------------------------------------------------------------------- */
+/* ---- logs ----------------------------------------------------------------------------------- */
 
 static void assert_bad_log(const char *log, u32 line, const char *what)
 {
@@ -381,7 +381,7 @@ static void test_lines_need_a_process(void **state)
 	assert_bad_log("1 munmap(x, 4096) = 0\n", 1, "arguments of munmap");
 }
 
-/* ---- fixtures ------------------------------------------------------------------------- */
+/* ---- fixtures ------------------------------------------------------------------------------- */
 
 static void test_basic(void **state)
 {
@@ -665,7 +665,7 @@ static void test_impossible_log_is_found(void **state)
 	drop(&im);
 }
 
-/* ---- address spaces ------------------------------------------------------------------- */
+/* ---- address spaces ------------------------------------------------------------------------- */
 
 static void test_space(void **state)
 {

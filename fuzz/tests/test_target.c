@@ -93,7 +93,7 @@ static struct target_result run(struct bench *b, const char *plan_text)
 
 #define HEAD "# faultline 1\n"
 
-/* ---- running --------------------------------------------------------------------------------- */
+/* ---- running -------------------------------------------------------------------------------- */
 
 static void test_contract_example(void **state)
 {
@@ -216,7 +216,7 @@ static void test_max_ops(void **state)
 	done(b);
 }
 
-/* ---- trace_hash ------------------------------------------------------------------------------ */
+/* ---- trace_hash ----------------------------------------------------------------------------- */
 
 #define FORKS                                        \
 	"t0: r0 = mmap(0x0, 3p, rw, private|anon)\n" \
@@ -249,7 +249,7 @@ static void test_trace_hash(void **state)
 			     hash_of(HEAD FORKS "t1: write(r0, 8)\n", "malloc", NULL));
 }
 
-/* ---- plans, marks, expectations -------------------------------------------------------------- */
+/* ---- plans, marks, expectations ------------------------------------------------------------- */
 
 static void test_plan_and_marks(void **state)
 {
@@ -325,7 +325,7 @@ static void test_findings_carry_their_plan(void **state)
 	done(b);
 }
 
-/* ---- oracles, each made to fire by damage done between two operations ------------------------ */
+/* ---- oracles, each made to fire by damage done between two operations ----------------------- */
 
 /* Runs the operations before `op`, so that the machine can be damaged. */
 static void run_to(struct bench *b, u32 op)
@@ -496,7 +496,7 @@ static void test_backend_census_fires(void **state)
 	done(b);
 }
 
-/* ---- reuse ----------------------------------------------------------------------------------- */
+/* ---- reuse ---------------------------------------------------------------------------------- */
 
 static void test_reuse_after_damage(void **state)
 {

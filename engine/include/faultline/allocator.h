@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define FL_ALLOCATOR_ABI 1u
-#define FL_MAX_ORDER     10u
+#define FL_MAX_ORDER	 10u
 
 /* Request flags (facts §12 names the kernel's). Unknown bits are ignored by a backend. */
 #define __GFP_ZERO   0x0001u /* the memory returned reads as zero */
@@ -35,13 +35,13 @@
 #define GFP_NOWAIT __GFP_NOWAIT
 
 struct fl_allocator_config {
-	uint32_t size;       /* of this structure, for later growth */
-	uint64_t limit;      /* upper bound in pages, 0: none. A backend may ignore it */
-	uint32_t slot;       /* which fixed slot (arena); any value for others */
+	uint32_t size;	/* of this structure, for later growth */
+	uint64_t limit; /* upper bound in pages, 0: none. A backend may ignore it */
+	uint32_t slot;	/* which fixed slot (arena); any value for others */
 };
 
 struct fl_allocator_counts {
-	uint64_t pages;   /* allocated by page_alloc and not freed, in pages of order 0 */
+	uint64_t pages;	  /* allocated by page_alloc and not freed, in pages of order 0 */
 	uint64_t objects; /* allocated by cache_alloc and not freed */
 	uint64_t caches;  /* created and not destroyed */
 };

@@ -43,7 +43,8 @@ struct rb_node *rb_last(const struct rb_root *root);
 struct rb_node *rb_next(const struct rb_node *n);
 struct rb_node *rb_prev(const struct rb_node *n);
 
-/* Colours, black heights, parent links and the linked marks. 0 or -EUCLEAN; *count gets the nodes. */
+/* Colours, black heights, parent links and the linked marks. 0 or -EUCLEAN; *count gets the nodes.
+ */
 int rb_check(const struct rb_root *root, u64 max_nodes, u64 *count);
 
 #endif

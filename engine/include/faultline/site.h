@@ -9,12 +9,12 @@
 #include <faultline/types.h>
 
 /* What kind of request is refused. */
-#define FL_CLASSES(X)                                                                              \
-	X(page)                                                                                    \
-	X(slab)                                                                                    \
-	X(ctor)                                                                                    \
-	X(hook)                                                                                    \
-	X(acct)                                                                                    \
+#define FL_CLASSES(X) \
+	X(page)       \
+	X(slab)       \
+	X(ctor)       \
+	X(hook)       \
+	X(acct)       \
 	X(intr)
 
 enum fl_class {

@@ -4,8 +4,9 @@
  *
  * All act for cx->curr, which must be alive, not waiting, and current on cx->cpu (run_on()). They
  * take no lock before and hold none after. On failure the semantic state is what it was, except as
- * facts §13.2 lists: a MAP_FIXED destination is a hole, a multi-VMA mprotect leaves a prefix changed,
- * extra splits, empty tables and a prepared anon_vma stay. Errno values are those of facts §25.
+ * facts §13.2 lists: a MAP_FIXED destination is a hole, a multi-VMA mprotect leaves a prefix
+ * changed, extra splits, empty tables and a prepared anon_vma stay. Errno values are those of facts
+ * §25.
  */
 #ifndef FAULTLINE_SYSCALLS_H
 #define FAULTLINE_SYSCALLS_H
@@ -13,11 +14,11 @@
 #include <faultline/machine.h>
 #include <faultline/types.h>
 
-#define PROT_NONE  0u
-#define PROT_READ  1u
-#define PROT_WRITE 2u
-#define PROT_EXEC  4u
-#define PROT_SEM   8u /* accepted, without effect */
+#define PROT_NONE      0u
+#define PROT_READ      1u
+#define PROT_WRITE     2u
+#define PROT_EXEC      4u
+#define PROT_SEM       8u	   /* accepted, without effect */
 #define PROT_GROWSDOWN 0x01000000u /* mprotect: from the start of a stack */
 #define PROT_GROWSUP   0x02000000u
 
@@ -33,19 +34,20 @@ struct mm_struct;
 struct task_struct;
 
 /*
- * mmap.c and mprotect.c; addresses and lengths in bytes. Return an address or 0, or a negative errno;
- * -EINVAL for a task without an mm. Locks: they take mmap_sem for writing.
+ * mmap.c and mprotect.c; addresses and lengths in bytes. Return an address or 0, or a negative
+ * errno; -EINVAL for a task without an mm. Locks: they take mmap_sem for writing.
  */
 /*
- * Errors, first that applies (facts §7.8): EINVAL unaligned offset; EBADF no file and not anonymous;
- * EINVAL len 0; ENOMEM len wraps; EOVERFLOW offset wraps; ENOMEM more than max_map_count VMAs; ENOMEM
- * no room, EINVAL unaligned MAP_FIXED; EINVAL neither or both of SHARED and PRIVATE; for a file EACCES
- * or EPERM by its mode; ENOMEM commit charge or VMA; ETXTBSY; ENODEV from ->mmap().
+ * Errors, first that applies (facts §7.8): EINVAL unaligned offset; EBADF no file and not
+ * anonymous; EINVAL len 0; ENOMEM len wraps; EOVERFLOW offset wraps; ENOMEM more than max_map_count
+ * VMAs; ENOMEM no room, EINVAL unaligned MAP_FIXED; EINVAL neither or both of SHARED and PRIVATE;
+ * for a file EACCES or EPERM by its mode; ENOMEM commit charge or VMA; ETXTBSY; ENODEV from
+ * ->mmap().
  *
  * EOPNOTSUPP, after the checks of the mode: memory that several mms write to. The engine has no
  * shared anonymous objects and does not track dirty file pages yet, so MAP_SHARED|MAP_ANONYMOUS and
- * writable MAP_SHARED of a file are refused, and so is sys_mprotect() that would make the latter out of
- * a read-only mapping of a writable file.
+ * writable MAP_SHARED of a file are refused, and so is sys_mprotect() that would make the latter
+ * out of a read-only mapping of a writable file.
  */
 s64 sys_mmap(struct ctx *cx, u64 addr, u64 len, u32 prot, u32 flags, struct file *file, u64 offset);
 s64 sys_munmap(struct ctx *cx, u64 addr, u64 len);
@@ -53,10 +55,16 @@ s64 sys_mprotect(struct ctx *cx, u64 start, u64 len, u32 prot);
 /* Returns the current break; a refusal leaves it where it was. */
 s64 sys_brk(struct ctx *cx, u64 brk);
 
-enum access_result { ACCESS_OK, ACCESS_SIGSEGV, ACCESS_SIGBUS, ACCESS_OOM };
+enum access_result {
+	ACCESS_OK,
+	ACCESS_SIGSEGV,
+	ACCESS_SIGBUS,
+	ACCESS_OOM
+};
 /*
  * One load or store of user code: walks the tables, faults as needed. A store puts *tag into the
- * page, a load takes it out. Anything but ACCESS_OK leaves contents and *tag alone; it kills nobody.
+ * page, a load takes it out. Anything but ACCESS_OK leaves contents and *tag alone; it kills
+ * nobody.
  */
 enum access_result access_user(struct ctx *cx, u64 addr, bool write, u64 *tag);
 
@@ -80,7 +88,7 @@ struct exec_segment {
 struct exec_image {
 	const struct exec_segment *segments;
 	unsigned int nr_segments;
-	u64 start_brk;       /* 0: after the last segment */
+	u64 start_brk;	     /* 0: after the last segment */
 	u64 stack_pages;     /* argument pages to fault in on the new stack, at least 1 */
 	struct file *exe;    /* becomes exe_file; may be NULL */
 	unsigned int binfmt; /* index of the machine's binary formats */
@@ -104,8 +112,8 @@ s64 sys_modify_ldt(struct ctx *cx, u32 idx, u64 entry);
 /*
  * Puts tsk (NULL: the idle task) on cpu and drops what the task before it left behind; a dead task
  * goes with that. cx->cpu and cx->curr follow. A task that is current elsewhere leaves that CPU to
- * its idle task. NULL also makes an idle CPU let go of a borrowed mm that nobody uses any more: once
- * done for every CPU, no lazy reference to a dead mm is left. Source: facts §4.12, §13.3.
+ * its idle task. NULL also makes an idle CPU let go of a borrowed mm that nobody uses any more:
+ * once done for every CPU, no lazy reference to a dead mm is left. Source: facts §4.12, §13.3.
  */
 void run_on(struct ctx *cx, unsigned int cpu, struct task_struct *tsk);
 
