@@ -400,9 +400,8 @@ def triage(out, tool):
                 say(f"  {name}: empty, lost to a full disk")
                 continue
             r = subprocess.run([tool, "run", "--json", "--check", "full", "--max-ops", MAX_OPS, p],
-                               stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True, errors="replace",
-                               start_new_session=True)
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               errors="replace", start_new_session=True)
             found = [json.loads(x) for x in r.stdout.splitlines() if '"type":"finding"' in x]
             buckets = []
             for f in found:

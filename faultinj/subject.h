@@ -35,12 +35,17 @@ int outcome_print(const struct outcome *o, char *buf, size_t len);
 const char *errno_name(int err);
 int errno_find(const char *name, size_t len);
 
-#define ORACLES(X)                                                                              \
-	X(expect)                                                                               \
-	X(invariant)                                                                            \
-	X(census)                                                                               \
-	X(refcount) X(digest) X(converge) X(model) X(tlb) X(swallowed) X(asan) X(ubsan) X(lsan) \
-		X(msan) X(tsan) X(crash) X(hang) X(host) X(backend) X(lock)
+#define ORACLES(X)   \
+	X(expect)    \
+	X(invariant) \
+	X(census)    \
+	X(refcount)  \
+	X(digest)    \
+	X(converge)  \
+	X(model)     \
+	X(tlb)       \
+	X(swallowed) \
+	X(asan) X(ubsan) X(lsan) X(msan) X(tsan) X(crash) X(hang) X(host) X(backend) X(lock)
 enum oracle {
 #define X(name) ORACLE_##name,
 	ORACLES(X)
