@@ -45,9 +45,9 @@ void kmem_cache_free(struct ctx *cx, enum fl_cache cache, void *obj);
 
 void pt_geometry_init(struct pt_geometry *geo, const struct machine_config *cfg);
 /*
- * swapper_pg_dir with its kernel half, into init_mm.pgd; also an empty pgd_list. On 4 levels the
- * kernel entries name frames outside mem_map and nothing walks them; PAE has one kernel PMD page
- * (PAGE_PMD, no constructor, in no nr_pmds), which lives as long as the machine. -ENOMEM.
+ * swapper_pg_dir with its kernel half, into init_mm.pgd; also an empty pgd_list. The kernel entries
+ * name frames outside mem_map and nothing walks them; but PAE has one kernel PMD page (PAGE_PMD, no
+ * constructor, in no nr_pmds), which lives as long as the machine. -ENOMEM.
  */
 int swapper_init(struct ctx *cx);
 void swapper_exit(struct ctx *cx);
@@ -60,15 +60,18 @@ static inline unsigned int pt_index(const struct pt_geometry *geo, enum pt_level
 /* The one reader and the one writer of entries; the writer keeps pt->nr_entries. */
 static inline pte_t pt_get(const struct page *pt, unsigned int idx)
 {
+	if (pt->entry_shift == 2)
+		return ((const u32 *)pt->mem)[idx];
 	return ((const pte_t *)pt->mem)[idx];
 }
 
 static inline void pt_set(struct page *pt, unsigned int idx, pte_t val)
 {
-	pte_t *e = &((pte_t *)pt->mem)[idx];
-
-	pt->nr_entries = (u16)(pt->nr_entries + !pte_none(val) - !pte_none(*e));
-	*e = val;
+	pt->nr_entries = (u16)(pt->nr_entries + !pte_none(val) - !pte_none(pt_get(pt, idx)));
+	if (pt->entry_shift == 2)
+		((u32 *)pt->mem)[idx] = (u32)val;
+	else
+		((pte_t *)pt->mem)[idx] = val;
 }
 
 /* Table that a non-leaf entry points to, NULL for none. */
@@ -80,7 +83,11 @@ enum pt_level pt_below(const struct pt_geometry *geo, enum pt_level level);
 
 struct page *pgd_alloc(struct ctx *cx, struct mm_struct *mm);
 void pgd_free(struct ctx *cx, struct mm_struct *mm, struct page *pgd);
-/* A new kernel entry of the top level, to be seen by every pgd (facts §14 notes). */
+/*
+ * A new entry of what leads to the kernel half, to be seen by every mm (facts §14 notes): of the
+ * pgd; with PAE, whose pgd has its only kernel entry from the start, of the kernel's PMD table.
+ * -EINVAL: idx is none of the kernel's, or val none; -EEXIST. Source: facts §14.
+ */
 int pgd_add_kernel_entry(struct ctx *cx, unsigned int idx, pte_t val);
 
 /*

@@ -13,8 +13,10 @@
 #define _PAGE_TABLE   (_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_ACCESSED | _PAGE_DIRTY)
 #define _KERNPG_TABLE (_PAGE_PRESENT | _PAGE_RW | _PAGE_ACCESSED | _PAGE_DIRTY)
 
-/* Frames of what the kernel half maps: beyond any mem_map. */
-#define KERNEL_FRAMES ((u64)1 << 24)
+/* Frames of what the kernel half maps: beyond any mem_map. A frame number of 2 levels has 20 bits.
+ */
+#define KERNEL_FRAMES	     ((u64)1 << 24)
+#define KERNEL_FRAMES_2LEVEL (((u64)1 << 20) - 1024)
 
 /* ---- geometry (facts §14) ------------------------------------------------------------------- */
 
@@ -22,31 +24,79 @@ struct geometry {
 	unsigned int levels;
 	enum pt_level below_pgd;
 	u8 shift[NR_PT_LEVELS];
+	u8 entry_shift;
 	u16 ptrs[NR_PT_LEVELS];
 	u16 kernel_boundary;
-	u64 task_size;
+	u64 task_size, map_window;
 	u16 kernel_entries[4]; /* of swapper_pg_dir, from the first; 0 ends the list */
 };
 
+/* What 47 bits of address reach: programs rely on getting no more unless they ask. */
+#define WINDOW_47BIT (((u64)1 << 47) - PAGE_SIZE)
+
 static const struct geometry geometries[] = {
+	{
+		.levels = 2,
+		.below_pgd = PT_PTE,
+		.shift =
+			{[PT_PTE] = 12, [PT_PMD] = 22, [PT_PUD] = 22, [PT_P4D] = 22, [PT_PGD] = 22},
+		.entry_shift = 2,
+		.ptrs = {[PT_PTE] = 1024,
+			 [PT_PMD] = 1,
+			 [PT_PUD] = 1,
+			 [PT_P4D] = 1,
+			 [PT_PGD] = 1024},
+		.kernel_boundary = 768,
+		.task_size = 0xc0000000u,
+		.map_window = 0xc0000000u,
+		/* direct map, vmalloc, high memory, fixed addresses */
+		.kernel_entries = {768, 992, 1022, 1023},
+	},
 	{
 		.levels = 3,
 		.below_pgd = PT_PMD,
-		.shift = {[PT_PTE] = 12, [PT_PMD] = 21, [PT_PGD] = 30},
-		.ptrs = {[PT_PTE] = 512, [PT_PMD] = 512, [PT_PUD] = 1, [PT_PGD] = 4},
+		.shift =
+			{[PT_PTE] = 12, [PT_PMD] = 21, [PT_PUD] = 30, [PT_P4D] = 30, [PT_PGD] = 30},
+		.entry_shift = 3,
+		.ptrs = {[PT_PTE] = 512, [PT_PMD] = 512, [PT_PUD] = 1, [PT_P4D] = 1, [PT_PGD] = 4},
 		.kernel_boundary = 3,
 		.task_size = 0xc0000000u,
+		.map_window = 0xc0000000u,
 		.kernel_entries = {3},
 	},
 	{
 		.levels = 4,
 		.below_pgd = PT_PUD,
-		.shift = {[PT_PTE] = 12, [PT_PMD] = 21, [PT_PUD] = 30, [PT_PGD] = 39},
-		.ptrs = {[PT_PTE] = 512, [PT_PMD] = 512, [PT_PUD] = 512, [PT_PGD] = 512},
+		.shift =
+			{[PT_PTE] = 12, [PT_PMD] = 21, [PT_PUD] = 30, [PT_P4D] = 39, [PT_PGD] = 39},
+		.entry_shift = 3,
+		.ptrs = {[PT_PTE] = 512,
+			 [PT_PMD] = 512,
+			 [PT_PUD] = 512,
+			 [PT_P4D] = 1,
+			 [PT_PGD] = 512},
 		.kernel_boundary = 272,
-		.task_size = ((u64)1 << 47) - PAGE_SIZE,
+		.task_size = WINDOW_47BIT,
+		.map_window = WINDOW_47BIT,
 		/* direct map, vmalloc, vmemmap, text */
 		.kernel_entries = {272, 402, 468, 511},
+	},
+	{
+		.levels = 5,
+		.below_pgd = PT_P4D,
+		.shift =
+			{[PT_PTE] = 12, [PT_PMD] = 21, [PT_PUD] = 30, [PT_P4D] = 39, [PT_PGD] = 48},
+		.entry_shift = 3,
+		.ptrs = {[PT_PTE] = 512,
+			 [PT_PMD] = 512,
+			 [PT_PUD] = 512,
+			 [PT_P4D] = 512,
+			 [PT_PGD] = 512},
+		.kernel_boundary = 273,
+		.task_size = ((u64)1 << 56) - PAGE_SIZE,
+		.map_window = WINDOW_47BIT,
+		/* direct map, vmalloc, vmemmap, text */
+		.kernel_entries = {273, 416, 468, 511},
 	},
 };
 
@@ -74,6 +124,7 @@ void pt_geometry_init(struct pt_geometry *geo, const struct machine_config *cfg)
 		geo->shift[i] = g->shift[i];
 		geo->ptrs[i] = g->ptrs[i];
 	}
+	geo->entry_shift = g->entry_shift;
 	geo->kernel_boundary = g->kernel_boundary;
 	geo->shared_kernel_pmd = pae && cfg->kernel_pmd == 1;
 	geo->preallocated_pmds = 0;
@@ -81,9 +132,10 @@ void pt_geometry_init(struct pt_geometry *geo, const struct machine_config *cfg)
 		geo->preallocated_pmds = geo->shared_kernel_pmd ? geo->kernel_boundary
 								: geo->ptrs[PT_PGD];
 	geo->task_size = g->task_size;
-	geo->stack_top = g->task_size;
-	geo->mmap_base = (g->task_size - MIN_GAP) & PAGE_MASK;
-	geo->mmap_legacy_base = PAGE_ALIGN(g->task_size / 3);
+	geo->map_window = g->map_window;
+	geo->stack_top = g->map_window;
+	geo->mmap_base = (g->map_window - MIN_GAP) & PAGE_MASK;
+	geo->mmap_legacy_base = PAGE_ALIGN(g->map_window / 3);
 }
 
 enum pt_level pt_below(const struct pt_geometry *geo, enum pt_level level)
@@ -94,6 +146,11 @@ enum pt_level pt_below(const struct pt_geometry *geo, enum pt_level level)
 static bool is_pae(const struct machine *m)
 {
 	return m->geo.below_pgd == PT_PMD;
+}
+
+static bool is_64bit(const struct machine *m)
+{
+	return m->geo.levels > 3;
 }
 
 /* ---- entries -------------------------------------------------------------------------------- */
@@ -211,7 +268,26 @@ static void pud_populate(struct ctx *cx, struct mm_struct *mm, struct page *pgd,
 	flush_tlb_mm(cx, mm);
 }
 
-static struct page *__pud_alloc(struct ctx *cx, struct mm_struct *mm, struct page *pgd,
+/* Which entries are the pgd's depends on the geometry; a second pgd follows the first one alone. */
+static void populate(struct page *pt, unsigned int idx, const struct page *below)
+{
+	pgd_set(pt, idx, below->pfn << PAGE_SHIFT | _PAGE_TABLE);
+}
+
+static struct page *__p4d_alloc(struct ctx *cx, struct mm_struct *mm, struct page *pgd,
+				unsigned int idx)
+{
+	struct page *new = alloc_pages(cx, SITE_p4d_alloc_p4d, PGALLOC_GFP, 0, PAGE_P4D);
+
+	if (!new)
+		return NULL;
+	spin_lock(cx, &mm->page_table_lock);
+	populate(pgd, idx, new);
+	spin_unlock(cx, &mm->page_table_lock);
+	return new;
+}
+
+static struct page *__pud_alloc(struct ctx *cx, struct mm_struct *mm, struct page *p4d,
 				unsigned int idx)
 {
 	struct page *new = alloc_pages(cx, SITE_pud_alloc_pud, PGALLOC_GFP, 0, PAGE_PUD);
@@ -219,7 +295,7 @@ static struct page *__pud_alloc(struct ctx *cx, struct mm_struct *mm, struct pag
 	if (!new)
 		return NULL;
 	spin_lock(cx, &mm->page_table_lock);
-	pgd_set(pgd, idx, new->pfn << PAGE_SHIFT | _PAGE_TABLE);
+	populate(p4d, idx, new);
 	spin_unlock(cx, &mm->page_table_lock);
 	return new;
 }
@@ -236,7 +312,7 @@ static struct page *__pmd_alloc(struct ctx *cx, struct mm_struct *mm, struct pag
 	if (is_pae(cx->m))
 		pud_populate(cx, mm, pud, idx, new);
 	else
-		pt_set(pud, idx, new->pfn << PAGE_SHIFT | _PAGE_TABLE);
+		populate(pud, idx, new);
 	spin_unlock(cx, &mm->page_table_lock);
 	return new;
 }
@@ -254,7 +330,7 @@ static struct page *__pte_alloc(struct ctx *cx, struct mm_struct *mm, struct pag
 	}
 	spin_lock(cx, &mm->page_table_lock);
 	mm->nr_ptes++;
-	pt_set(pmd, idx, new->pfn << PAGE_SHIFT | _PAGE_TABLE);
+	populate(pmd, idx, new);
 	spin_unlock(cx, &mm->page_table_lock);
 	return new;
 }
@@ -268,6 +344,8 @@ struct page *pt_alloc_below(struct ctx *cx, struct mm_struct *mm, struct page *p
 		return below;
 	BUG_ON(cx, !pte_none(pt_get(pt, idx)));
 	switch (pt_below(&cx->m->geo, level)) {
+	case PT_P4D:
+		return __p4d_alloc(cx, mm, pt, idx);
 	case PT_PUD:
 		return __pud_alloc(cx, mm, pt, idx);
 	case PT_PMD:
@@ -305,9 +383,11 @@ struct page *pte_lookup(struct machine *m, const struct mm_struct *mm, u64 addr)
 
 /* ---- the kernel half ------------------------------------------------------------------------ */
 
-static pte_t kernel_entry(unsigned int idx)
+static pte_t kernel_entry(const struct machine *m, unsigned int idx)
 {
-	return (KERNEL_FRAMES + idx) << PAGE_SHIFT | _KERNPG_TABLE;
+	u64 frames = m->geo.levels == 2 ? KERNEL_FRAMES_2LEVEL : KERNEL_FRAMES;
+
+	return (frames + idx) << PAGE_SHIFT | _KERNPG_TABLE;
 }
 
 /* Drops entries that are only borrowed: what they lead to is the kernel's. */
@@ -336,13 +416,13 @@ int swapper_init(struct ctx *cx)
 		pmd = alloc_pages(cx, SITE_none, PGALLOC_GFP, 0, PAGE_PMD);
 		if (!pmd)
 			goto fail_pmd;
-		pt_set(pmd, 0, kernel_entry(0));
-		pt_set(pmd, 1, kernel_entry(1));
-		pt_set(pmd, m->geo.ptrs[PT_PMD] - 1u, kernel_entry(m->geo.ptrs[PT_PMD] - 1u));
+		pt_set(pmd, 0, kernel_entry(m, 0));
+		pt_set(pmd, 1, kernel_entry(m, 1));
+		pt_set(pmd, m->geo.ptrs[PT_PMD] - 1u, kernel_entry(m, m->geo.ptrs[PT_PMD] - 1u));
 		pt_set(pgd, g->kernel_entries[0], pmd->pfn << PAGE_SHIFT | _PAGE_PRESENT);
 	} else {
 		for (i = 0; i < ARRAY_SIZE(g->kernel_entries) && g->kernel_entries[i]; i++)
-			pt_set(pgd, g->kernel_entries[i], kernel_entry(g->kernel_entries[i]));
+			pt_set(pgd, g->kernel_entries[i], kernel_entry(m, g->kernel_entries[i]));
 	}
 	m->init_mm.pgd = pgd;
 	return 0;
@@ -369,28 +449,44 @@ void swapper_exit(struct ctx *cx)
 	m->init_mm.pgd = NULL;
 }
 
-/*
- * -EINVAL for a user entry, -EEXIST when there is one already (PAE: always, its one kernel entry is
- * there from the start).
- */
+/* The table of this pgd whose entries lead to the kernel half. */
+static struct page *kernel_table(struct machine *m, struct page *pgd)
+{
+	return is_pae(m) ? pt_table(m, pgd, m->geo.kernel_boundary) : pgd;
+}
+
 int pgd_add_kernel_entry(struct ctx *cx, unsigned int idx, pte_t val)
 {
 	struct machine *m = cx->m;
-	struct page *pgd;
+	struct page *swapper = kernel_table(m, m->init_mm.pgd), *pgd;
 
-	if (idx < m->geo.kernel_boundary || idx >= m->geo.ptrs[PT_PGD] || pte_none(val))
+	if (is_pae(m) ? idx >= m->geo.ptrs[PT_PMD]
+		      : idx < m->geo.kernel_boundary || idx >= m->geo.ptrs[PT_PGD])
 		return -EINVAL;
-	if (!pte_none(pt_get(m->init_mm.pgd, idx)))
+	if (pte_none(val))
+		return -EINVAL;
+	if (!pte_none(pt_get(swapper, idx)))
 		return -EEXIST;
 
+	/* The list is empty where all share the table that the entry is in. */
 	spin_lock(cx, &m->pgd_lock);
-	pt_set(m->init_mm.pgd, idx, val);
+	pt_set(swapper, idx, val);
 	list_for_each_entry(pgd, &m->pgd_list, lru) {
 		STEP(cx);
-		pt_set(pgd, idx, val);
+		pt_set(kernel_table(m, pgd), idx, val);
 	}
 	spin_unlock(cx, &m->pgd_lock);
 	return 0;
+}
+
+s64 kernel_map(struct ctx *cx, u64 n)
+{
+	struct machine *m = cx->m;
+	unsigned int first = is_pae(m) ? 0 : m->geo.kernel_boundary;
+	unsigned int idx =
+		first + (unsigned int)(n % (m->geo.ptrs[is_pae(m) ? PT_PMD : PT_PGD] - first));
+
+	return pgd_add_kernel_entry(cx, idx, kernel_entry(m, idx));
 }
 
 /* ---- pgd_alloc (notes 4.1) ------------------------------------------------------------------ */
@@ -474,7 +570,7 @@ static int paravirt_pgd_alloc(struct ctx *cx, struct mm_struct *mm)
 
 	if (cx->m->cfg.paravirt != 1)
 		return 0;
-	if (is_pae(cx->m))
+	if (!is_64bit(cx->m))
 		return fl_should_fail(cx, SITE_paravirt_pgd_alloc_hook, GFP_KERNEL) ? -ENOMEM : 0;
 	user = alloc_pages(cx, SITE_paravirt_pgd_alloc_user, GFP_KERNEL | __GFP_ZERO, 0,
 			   PAGE_PGD_USER);

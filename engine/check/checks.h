@@ -104,7 +104,7 @@ struct mm_scan {
 	u64 nr_vmas;
 	u64 pages, file_pages, exec_pages, stack_pages, locked_pages, account_pages;
 	u64 rss[NR_MM_COUNTERS];
-	u64 nr_ptes, nr_pmds, nr_puds, nr_ptls;
+	u64 nr_ptes, nr_pmds, nr_puds, nr_p4ds, nr_ptls;
 };
 
 /* mm->seen[SEEN_STATE]: how far the mm can be walked. */
@@ -165,16 +165,17 @@ void chk_tables(struct chk *c, struct mm_struct *mm, struct mm_scan *s, bool ref
 /* First entry at or above i that is not none, or end. Most tables are mostly empty. */
 static inline unsigned int chk_next_entry(const struct page *pt, unsigned int i, unsigned int end)
 {
-	const pte_t *e = pt->mem;
+	unsigned int step = 64u >> pt->entry_shift;
 
 	while (i < end) {
-		if (i % 8 == 0 && end - i >= 8 &&
-		    !(e[i] | e[i + 1] | e[i + 2] | e[i + 3] | e[i + 4] | e[i + 5] | e[i + 6] |
-		      e[i + 7])) {
-			i += 8;
+		const u64 *e = (const u64 *)pt->mem + ((u64)i << pt->entry_shift) / sizeof(*e);
+
+		if (i % step == 0 && end - i >= step &&
+		    !(e[0] | e[1] | e[2] | e[3] | e[4] | e[5] | e[6] | e[7])) {
+			i += step;
 			continue;
 		}
-		if (!pte_none(e[i]))
+		if (!pte_none(pt_get(pt, i)))
 			return i;
 		i++;
 	}

@@ -317,7 +317,7 @@ static void observe_table(struct table_walk *w, const struct page *pt, enum pt_l
 		}
 		below = pt_below(geo, level);
 		child = chk_page(w->o->m, pte_pfn(e));
-		if (!child || child->type < PAGE_PUD || child->type > PAGE_PTE ||
+		if (!child || child->type < PAGE_P4D || child->type > PAGE_PTE ||
 		    child->type != PAGE_PTE - (int)below || !child->mem) {
 			obs(w->o, OBS_pte_bad, w->mm, addr, level);
 			continue;
@@ -346,9 +346,27 @@ static void found_kernel_tables(struct observer *o, const struct page *pgd, unsi
 		pte_t e = pt_get(pgd, i);
 		const struct page *pt = pte_none(e) ? NULL : chk_page(o->m, pte_pfn(e));
 
-		if (pt && pt->type >= PAGE_PUD && pt->type <= PAGE_PTE)
+		if (pt && pt->type >= PAGE_P4D && pt->type <= PAGE_PTE)
 			found_table(o, pt);
 	}
+}
+
+/* What the kernel maps for all: of its PMD table with PAE, else of the pgd. */
+static void observe_kernel_half(struct observer *o)
+{
+	const struct pt_geometry *geo = &o->m->geo;
+	const struct page *pt = o->m->init_mm.pgd;
+	unsigned int i = geo->kernel_boundary, end = geo->ptrs[PT_PGD];
+
+	if (geo->below_pgd == PT_PMD) {
+		pt = chk_page(o->m, pte_pfn(pt_get(pt, i)));
+		i = 0;
+		end = geo->ptrs[PT_PMD];
+	}
+	if (!pt || !pt->mem)
+		return;
+	for (i = chk_next_entry(pt, i, end); i < end; i = chk_next_entry(pt, i + 1, end))
+		obs(o, OBS_machine_kernel_entry, 0, i, pt_get(pt, i));
 }
 
 static void observe_tables(struct observer *o, u32 number, const struct mm_struct *mm, u64 nr_vmas)
@@ -487,6 +505,7 @@ static void observe_mms(struct observer *o)
 		if (!mm->seen[0])
 			observe_mm(o, mm);
 	}
+	observe_kernel_half(o);
 	obs(o, OBS_mm_count_extra, NO_SUCH - 1, 0,
 	    (u64)((s64)atomic_read(&m->init_mm.mm_count) - 1 - lazy_users(m, &m->init_mm)));
 	found_pgd(o, m->init_mm.pgd);

@@ -24,10 +24,8 @@ struct page *chk_page(const struct machine *m, u64 pfn)
 static enum page_type table_type(enum pt_level level)
 {
 	static const enum page_type types[NR_PT_LEVELS] = {
-		[PT_PTE] = PAGE_PTE,
-		[PT_PMD] = PAGE_PMD,
-		[PT_PUD] = PAGE_PUD,
-		[PT_PGD] = PAGE_PGD,
+		[PT_PTE] = PAGE_PTE, [PT_PMD] = PAGE_PMD, [PT_PUD] = PAGE_PUD,
+		[PT_P4D] = PAGE_P4D, [PT_PGD] = PAGE_PGD,
 	};
 
 	return types[level];
@@ -93,6 +91,9 @@ static void check_prot(struct walk *w, pte_t e, const struct page *page, struct 
 	else
 		chk_true(c, CHK_pte_prot_none, __func__, obj, !(e & _PAGE_PRESENT), "closed",
 			 "open");
+	/* an entry of 32 bits has no room to say so */
+	if (w->c->m->geo.entry_shift == 2)
+		return;
 	chk_true(c, CHK_pte_exec, __func__, obj, !(e & _PAGE_NX) == !!(flags & VM_EXEC),
 		 flags & VM_EXEC ? "executable" : "not executable",
 		 flags & VM_EXEC ? "not executable" : "executable");
@@ -186,6 +187,8 @@ static void count_table(struct mm_scan *s, enum pt_level level)
 		s->nr_pmds++;
 	else if (level == PT_PUD)
 		s->nr_puds++;
+	else if (level == PT_P4D)
+		s->nr_p4ds++;
 }
 
 static void check_table(struct walk *w, struct page *pt, enum pt_level level, u64 base);

@@ -14,7 +14,7 @@ const struct fl_check_row fl_invariants[] = {
 const unsigned int fl_nr_invariants = NR_CHK_ROWS;
 
 static const char *const page_type_names[NR_PAGE_TYPES] = {
-	"free", "anon", "file", "pgd",	 "pgd_user", "pud",
+	"free", "anon", "file", "pgd",	 "pgd_user", "p4d",    "pud",
 	"pmd",	"pte",	"zero", "stack", "ldt",	     "gather",
 };
 

@@ -2,7 +2,8 @@
 /* G-26: what the CPUs remember of page tables, against the tables. */
 #include "checks.h"
 
-static const u8 table_types[] = {[PT_PTE] = PAGE_PTE, [PT_PMD] = PAGE_PMD, [PT_PUD] = PAGE_PUD};
+static const u8 table_types[] = {
+	[PT_PTE] = PAGE_PTE, [PT_PMD] = PAGE_PMD, [PT_PUD] = PAGE_PUD, [PT_P4D] = PAGE_P4D};
 
 static const struct page *table(const struct machine *m, u64 pfn, enum pt_level level)
 {

@@ -39,6 +39,8 @@ static u64 option_value(const struct machine_config *cfg, const struct machine_o
 	return val;
 }
 
+#define MAX_MEM_2LEVEL 786432u
+
 void machine_config_init(struct machine_config *cfg)
 {
 	for (unsigned int i = 0; i < nr_machine_options; i++)
@@ -160,6 +162,11 @@ int machine_config_check(const struct machine_config *cfg, char *why, size_t why
 				 (unsigned long long)opt->max);
 			return -EINVAL;
 		}
+	}
+	/* An entry of 32 bits leads to 4 GiB, part of which is not memory. */
+	if (cfg->levels == 2 && cfg->mem > MAX_MEM_2LEVEL) {
+		snprintf(why, why_len, "levels=2 has room for mem=%u at most", MAX_MEM_2LEVEL);
+		return -EINVAL;
 	}
 	/* Xen needs to see every PMD table that a PAE pgd points to, the kernel's included. */
 	if (cfg->levels == 3 && cfg->paravirt && cfg->kernel_pmd) {

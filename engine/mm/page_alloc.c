@@ -95,6 +95,7 @@ struct page *alloc_page_desc(struct machine *m, void *mem, enum page_type type)
 	page->pfn = pfn;
 	page->mem = mem;
 	page->type = (u8)type;
+	page->entry_shift = m->geo.entry_shift;
 	atomic_set(&page->_refcount, 1);
 	INIT_LIST_HEAD(&page->lru);
 	return page;

@@ -109,23 +109,39 @@ static u64 unmapped_area(struct ctx *cx, const struct mm_struct *mm, u64 length,
 	return max_u64(mm->highest_vm_end, low_limit);
 }
 
+/*
+ * Programs keep bits of their own in addresses of more than 47 bits: only who asks above the window
+ * gets memory there, and no mapping lies on both sides by chance (facts §14).
+ */
+static bool hint_fits(const struct pt_geometry *geo, u64 addr, u64 len)
+{
+	if (geo->task_size - len < addr)
+		return false;
+	return (addr > geo->map_window) == (addr + len > geo->map_window);
+}
+
 static u64 arch_get_unmapped_area_topdown(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len)
 {
-	u64 task_size = cx->m->geo.task_size;
+	const struct pt_geometry *geo = &cx->m->geo;
+	u64 high_limit = mm->mmap_base, end = geo->map_window;
 
 	if (addr) {
 		const struct vm_area_struct *vma;
 
 		addr = PAGE_ALIGN(addr);
 		vma = find_vma(cx, mm, addr);
-		if (task_size - len >= addr && (!vma || addr + len <= vma->vm_start))
+		if (hint_fits(geo, addr, len) && (!vma || addr + len <= vma->vm_start))
 			return addr;
 	}
-	addr = unmapped_area_topdown(cx, mm, len, PAGE_SIZE, mm->mmap_base);
+	if (addr > geo->map_window) {
+		high_limit += geo->task_size - geo->map_window;
+		end = geo->task_size;
+	}
+	addr = unmapped_area_topdown(cx, mm, len, PAGE_SIZE, high_limit);
 	if (!IS_ERR_VALUE(addr))
 		return addr;
 	/* Full below mmap_base: there may be room above it. */
-	return unmapped_area(cx, mm, len, mm->mmap_legacy_base, task_size);
+	return unmapped_area(cx, mm, len, mm->mmap_legacy_base, end);
 }
 
 u64 get_unmapped_area(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len, u32 map_flags)

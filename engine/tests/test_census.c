@@ -147,6 +147,7 @@ static void each_row_fires(void **state)
 	MORE(pages_file, m->nr_alloc[PAGE_FILE]);
 	MORE(pages_pgd, m->nr_alloc[PAGE_PGD]);
 	MORE(pages_pgd_user, m->nr_alloc[PAGE_PGD_USER]);
+	MORE(pages_p4d, m->nr_alloc[PAGE_P4D]);
 	MORE(pages_pud, m->nr_alloc[PAGE_PUD]);
 	MORE(pages_pmd, m->nr_alloc[PAGE_PMD]);
 	MORE(pages_pte, m->nr_alloc[PAGE_PTE]);

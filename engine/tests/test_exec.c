@@ -12,6 +12,8 @@ static const char *const machines[] = {
 	"paravirt=xen,ptl_objects=1",
 	"levels=3,kernel_pmd=private,ptl_objects=1",
 	"levels=3,kernel_pmd=shared",
+	"levels=2",
+	"levels=5",
 };
 
 struct prog {

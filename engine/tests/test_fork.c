@@ -13,6 +13,8 @@ static const char *const machines[] = {
 	"paravirt=xen",
 	"levels=3,kernel_pmd=private,ptl_objects=1,cpus=2",
 	"levels=3,kernel_pmd=shared,ptl_objects=1",
+	"levels=2",
+	"levels=5,ptl_objects=1",
 };
 
 static u64 map(struct fixture *fx, u64 addr, u64 pages, u32 prot, u32 flags, struct file *file)

@@ -806,6 +806,8 @@ static const char *const geometries[] = {
 	"levels=3",
 	"levels=3 kernel_pmd=shared",
 	"paravirt=xen ptl_objects=1 cpus=2",
+	"levels=2",
+	"levels=5 paravirt=xen",
 };
 
 /* Sound machines are quiet, and no row is vacuous: each was evaluated in one of them. */

@@ -11,6 +11,8 @@ static const char *const geometries[] = {
 	"levels=4 ptl_objects=1 paravirt=xen",
 	"levels=3 kernel_pmd=private",
 	"levels=3 kernel_pmd=shared ptl_objects=1",
+	"levels=2 ptl_objects=1",
+	"levels=5",
 };
 
 static s64 anon(const struct mm_struct *mm)

@@ -86,7 +86,8 @@ static void test_refused(void **state)
 		{"levels", "4 "},
 		{"levels", "0x"},
 		{"levels", "four"},
-		{"levels", "5"},
+		{"levels", "1"},
+		{"levels", "6"},
 		{"mem", "0x10000g"},
 		{"mem", "1e4"},
 		{"mem", "18446744073709551680"},
@@ -135,6 +136,14 @@ static void test_check(void **state)
 	assert_int_equal(machine_config_check(&cfg, why, sizeof(why)), 0);
 	cfg.levels = 3;
 	assert_int_equal(machine_config_check(&cfg, why, sizeof(why)), -EINVAL);
+	cfg.levels = 2;
+	assert_int_equal(machine_config_check(&cfg, why, sizeof(why)), 0);
+	cfg.mem = 786433;
+	assert_int_equal(machine_config_check(&cfg, why, sizeof(why)), -EINVAL);
+	assert_non_null(strstr(why, "786432"));
+	cfg.mem = 786432;
+	assert_int_equal(machine_config_check(&cfg, why, sizeof(why)), 0);
+	cfg.levels = 3;
 	cfg.kernel_pmd = 0;
 	assert_int_equal(machine_config_check(&cfg, why, sizeof(why)), 0);
 }

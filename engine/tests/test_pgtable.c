@@ -18,6 +18,12 @@ static const char *const geometries[] = {
 	"levels=3 kernel_pmd=private paravirt=xen",
 	"levels=3 kernel_pmd=shared",
 	"levels=3 kernel_pmd=shared ptl_objects=1",
+	"levels=2",
+	"levels=2 ptl_objects=1",
+	"levels=2 paravirt=xen",
+	"levels=5",
+	"levels=5 ptl_objects=1",
+	"levels=5 paravirt=xen",
 };
 
 static void drop_tables(struct bench *b, struct mm_struct *mm, u64 addr)
@@ -71,6 +77,89 @@ static void test_geometry(void **state)
 	assert_int_equal(pt_below(&geo, PT_PGD), PT_PMD);
 	assert_int_equal(pt_below(&geo, PT_PMD), PT_PTE);
 	assert_int_equal(pt_index(&geo, PT_PGD, 0xbfffffffu), 2);
+
+	cfg.levels = 2;
+	pt_geometry_init(&geo, &cfg);
+	assert_int_equal(geo.entry_shift, 2);
+	assert_int_equal(geo.kernel_boundary, 768);
+	assert_int_equal(geo.preallocated_pmds, 0);
+	assert_false(geo.shared_kernel_pmd);
+	assert_int_equal(geo.task_size, 0xc0000000u);
+	assert_int_equal(geo.mmap_base, 0xb8000000u);
+	assert_int_equal(pt_below(&geo, PT_PGD), PT_PTE);
+	assert_int_equal(pt_index(&geo, PT_PGD, 0xbfffffffu), 767);
+	assert_int_equal(pt_index(&geo, PT_PTE, 0xbfffffffu), 1023);
+
+	cfg.levels = 5;
+	pt_geometry_init(&geo, &cfg);
+	assert_int_equal(geo.kernel_boundary, 273);
+	assert_false(geo.shared_kernel_pmd);
+	assert_int_equal(geo.task_size, 0xfffffffffff000u);
+	assert_int_equal(geo.map_window, 0x7ffffffff000u);
+	assert_int_equal(geo.mmap_base, 0x7ffff7fff000u);
+	assert_int_equal(geo.mmap_legacy_base, 0x2aaaaaaab000u);
+	assert_int_equal(pt_index(&geo, PT_PGD, 0xffffffffffefffu), 255);
+	assert_int_equal(pt_index(&geo, PT_P4D, 0x7fffffffe000u), 255);
+	assert_int_equal(pt_below(&geo, PT_PGD), PT_P4D);
+	assert_int_equal(pt_below(&geo, PT_P4D), PT_PUD);
+}
+
+/* Entries of 32 bits: twice as many on a page, none in the way of its neighbour, and no NX. */
+static void test_short_entries(void **state)
+{
+	const pte_t a = 0xffffeu * PAGE_SIZE | 0x3ff, c = 0x12345u * PAGE_SIZE | _PAGE_PROTNONE;
+	struct bench b;
+	struct page *pt;
+
+	(void)state;
+	bench_up(&b, "levels=2");
+	pt = alloc_pages(&b.cx, SITE_none, GFP_KERNEL | __GFP_ZERO, 0, PAGE_PTE);
+	pt_set(pt, 1023, a);
+	pt_set(pt, 1022, c | _PAGE_NX);
+	assert_int_equal(pt->nr_entries, 2);
+	assert_int_equal(pt_get(pt, 1023), a);
+	assert_int_equal(pt_get(pt, 1022), c);
+	assert_int_equal(pt_get(pt, 1021), 0);
+	assert_int_equal(((const u32 *)pt->mem)[1023], (u32)a);
+	pt_set(pt, 1022, 0);
+	assert_int_equal(pt_get(pt, 1023), a);
+	assert_int_equal(pt->nr_entries, 1);
+	pt_set(pt, 1023, 0);
+	__free_page(&b.cx, pt);
+	bench_down(&b);
+}
+
+/* What lies above the window is for who asks for it. */
+static void test_window(void **state)
+{
+	const u32 flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	const u64 window = ((u64)1 << 47) - PAGE_SIZE, high = (u64)1 << 48;
+	struct task_struct *tsk;
+	struct bench b;
+	s64 low;
+
+	(void)state;
+	bench_up(&b, "levels=5");
+	tsk = bench_exec(&b, 0x400000);
+	low = sys_mmap(&b.cx, 0, PAGE_SIZE, PROT_READ, flags, NULL, 0);
+	assert_true(low > 0 && (u64)low < window);
+	assert_int_equal(sys_mmap(&b.cx, high, PAGE_SIZE, PROT_READ, flags, NULL, 0), (s64)high);
+	/* taken: the highest place of all, by as much below the top as mmap_base is below the
+	 * window */
+	assert_int_equal(sys_mmap(&b.cx, high, PAGE_SIZE, PROT_READ, flags, NULL, 0),
+			 (s64)(b.m->geo.mmap_base + b.m->geo.task_size - window - PAGE_SIZE));
+	/* on the border: neither */
+	low = sys_mmap(&b.cx, window - PAGE_SIZE, 3 * PAGE_SIZE, PROT_READ, flags, NULL, 0);
+	assert_true(low > 0 && (u64)low < b.m->geo.mmap_base);
+	/* more than the window holds fits only above */
+	assert_int_equal(sys_mmap(&b.cx, 0, window, PROT_NONE, flags | MAP_NORESERVE, NULL, 0),
+			 -ENOMEM);
+	assert_true(sys_mmap(&b.cx, window + PAGE_SIZE, window, PROT_NONE, flags | MAP_NORESERVE,
+			     NULL, 0) > (s64)window);
+	assert_int_equal(sys_munmap(&b.cx, high, b.m->geo.task_size - high), 0);
+	bench_check(&b);
+	bench_exit(&b, tsk);
+	bench_down(&b);
 }
 
 static void test_pgd_4level(void **state)
@@ -212,6 +301,12 @@ static void test_pgd_alloc_unwind(void **state)
 		{1 + 4 + 1, SITE_pgd_alloc_pgd, SITE_paravirt_pgd_alloc_hook},
 		{1 + 3, SITE_pgd_alloc_pgd_cache, SITE_preallocate_pmds_pmd},
 		{1 + 6, SITE_pgd_alloc_pgd_cache, SITE_preallocate_pmds_ctor},
+		{1, SITE_pgd_alloc_pgd, SITE_pgd_alloc_pgd},
+		{1, SITE_pgd_alloc_pgd, SITE_pgd_alloc_pgd},
+		{2, SITE_pgd_alloc_pgd, SITE_paravirt_pgd_alloc_hook},
+		{1, SITE_pgd_alloc_pgd, SITE_pgd_alloc_pgd},
+		{1, SITE_pgd_alloc_pgd, SITE_pgd_alloc_pgd},
+		{2, SITE_pgd_alloc_pgd, SITE_paravirt_pgd_alloc_user},
 	};
 	unsigned int g;
 
@@ -266,9 +361,10 @@ static void test_pte_alloc_unwind(void **state)
 
 		bench_up(&b, geometries[g]);
 		bench_count(&b, &before);
-		requests = b.m->geo.levels == 4 ? 3 : 1;
+		/* PAE has its PMD tables from the start, the upper two have no constructor */
+		requests = b.m->geo.levels > 3 ? b.m->geo.levels - 1 : 1;
 		if (b.m->cfg.ptl_objects)
-			requests += b.m->geo.levels == 4 ? 2 : 1;
+			requests += b.m->geo.levels > 3 ? 2 : 1;
 
 		for (n = 1; n <= requests; n++) {
 			u32 pmds;
@@ -336,8 +432,40 @@ static void test_kernel_entry(void **state)
 	pgd_free(&b.cx, &a, a.pgd);
 	bench_down(&b);
 
-	bench_up(&b, "levels=3");
-	assert_int_equal(pgd_add_kernel_entry(&b.cx, 3, val), -EEXIST);
+	/* 2 levels: further up, and in entries of 32 bits */
+	bench_up(&b, "levels=2");
+	new_mm(&a);
+	assert_non_null(pgd_alloc(&b.cx, &a));
+	assert_int_equal(pgd_add_kernel_entry(&b.cx, 767, 0x12345063), -EINVAL);
+	assert_int_equal(pgd_add_kernel_entry(&b.cx, 1024, 0x12345063), -EINVAL);
+	assert_int_equal(pgd_add_kernel_entry(&b.cx, 1000, 0x12345063), 0);
+	assert_int_equal(pt_get(a.pgd, 1000), 0x12345063);
+	pgd_free(&b.cx, &a, a.pgd);
+	bench_down(&b);
+
+	/* PAE: the pgd's one kernel entry is there, what leads on is the kernel's PMD table */
+	bench_up(&b, "levels=3 kernel_pmd=private");
+	new_mm(&a);
+	assert_non_null(pgd_alloc(&b.cx, &a));
+	assert_int_equal(pgd_add_kernel_entry(&b.cx, 0, val), -EEXIST);
+	assert_int_equal(pgd_add_kernel_entry(&b.cx, 512, val), -EINVAL);
+	assert_int_equal(pgd_add_kernel_entry(&b.cx, 300, val), 0);
+	assert_int_equal(pt_get(pt_table(b.m, b.m->init_mm.pgd, 3), 300), val);
+	assert_int_equal(pt_get(pt_table(b.m, a.pgd, 3), 300), val);
+	new_mm(&c);
+	assert_non_null(pgd_alloc(&b.cx, &c));
+	assert_int_equal(pt_get(pt_table(b.m, c.pgd, 3), 300), val);
+	pgd_free(&b.cx, &c, c.pgd);
+	pgd_free(&b.cx, &a, a.pgd);
+	bench_down(&b);
+
+	bench_up(&b, "levels=3 kernel_pmd=shared");
+	new_mm(&a);
+	assert_non_null(pgd_alloc(&b.cx, &a));
+	assert_int_equal(kernel_map(&b.cx, 300), 0);
+	assert_int_equal(kernel_map(&b.cx, 300 + 512), -EEXIST);
+	assert_false(pte_none(pt_get(pt_table(b.m, a.pgd, 3), 300)));
+	pgd_free(&b.cx, &a, a.pgd);
 	bench_down(&b);
 }
 
@@ -480,6 +608,7 @@ int main(void)
 		cmocka_unit_test(test_pgd_xen),		 cmocka_unit_test(test_pgd_alloc_unwind),
 		cmocka_unit_test(test_pte_alloc_unwind), cmocka_unit_test(test_kernel_entry),
 		cmocka_unit_test(test_page_prot),	 cmocka_unit_test(test_page_bound),
+		cmocka_unit_test(test_short_entries),	 cmocka_unit_test(test_window),
 		cmocka_unit_test(test_no_memory),	 cmocka_unit_test(test_page_bugs),
 	};
 

@@ -430,6 +430,9 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 		op->args[0].val = chance(g, 70) ? 0 : 1;
 		op->args[1].val = below(g, 2);
 		return 0;
+	case OP_kernel_map:
+		op->args[0].val = below(g, 256);
+		return 0;
 	default:
 		return 0;
 	}
@@ -557,6 +560,10 @@ static int gen_machine(struct gen *g)
 		"levels=3 kernel_pmd=shared",
 		"levels=3 ptl_objects=1",
 		"levels=3 paravirt=xen",
+		"levels=2",
+		"levels=2 ptl_objects=1",
+		"levels=5",
+		"levels=5 paravirt=xen ptl_objects=1",
 		"overcommit=2",
 		"mem=2048 overcommit=2",
 		"max_map_count=24",

@@ -74,6 +74,7 @@ static const struct row {
 	/* argument pages that cannot be had are too many arguments, whatever the cause */
 	{OP_exec, SITE_anon_vma_prepare_avc, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_anon_vma_prepare_av, OUT_ERRNO, E2BIG},
+	{OP_exec, SITE_p4d_alloc_p4d, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_pud_alloc_pud, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_pmd_alloc_pmd, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_pmd_alloc_ctor, OUT_ERRNO, E2BIG},

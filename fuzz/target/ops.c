@@ -249,6 +249,9 @@ void target_do_op(struct target *t, void *arg)
 	case OP_mm_alloc:
 		do_mm_alloc(t, c);
 		break;
+	case OP_kernel_map:
+		set_errno_or_value(out, kernel_map(&t->cx, a[0].val));
+		break;
 	case NR_OPS:
 		break;
 	}

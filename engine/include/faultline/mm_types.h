@@ -57,6 +57,7 @@ enum page_type {
 	PAGE_FILE, /* in a page cache */
 	PAGE_PGD,
 	PAGE_PGD_USER, /* second pgd of a Xen-like mm */
+	PAGE_P4D,
 	PAGE_PUD,
 	PAGE_PMD,
 	PAGE_PTE,
@@ -67,7 +68,10 @@ enum page_type {
 	NR_PAGE_TYPES
 };
 
-/* An x86 page-table entry: frame number and bits. Entries of all levels have this form. */
+/*
+ * An x86 page-table entry: frame number and bits. Entries of all levels have this form; on 2 levels
+ * an entry in memory has the lower 32 bits alone, and so no NX.
+ */
 typedef u64 pte_t;
 #define _PAGE_PRESENT  ((u64)1 << 0)
 #define _PAGE_RW       ((u64)1 << 1)
@@ -109,6 +113,7 @@ struct page {
 	s32 _mapcount; /* number of page-table entries that map it */
 	u8 type;       /* enum page_type */
 	u8 order;
+	u8 entry_shift;		   /* tables: log2 of the bytes of an entry, 2 or 3 */
 	u16 nr_entries;		   /* tables: entries that are not none, kept by pt_set() */
 	gfp_t gfp;		   /* of the request, handed back on free */
 	pgoff_t index;		   /* user pages: offset in the object, as a linear page index */
@@ -126,6 +131,7 @@ enum pt_level {
 	PT_PTE,
 	PT_PMD,
 	PT_PUD,
+	PT_P4D,
 	PT_PGD,
 	NR_PT_LEVELS
 };
@@ -134,12 +140,14 @@ enum pt_level {
 struct pt_geometry {
 	unsigned int levels;
 	enum pt_level below_pgd; /* level that a pgd entry points to */
-	u8 shift[NR_PT_LEVELS];	 /* 0: folded */
+	u8 shift[NR_PT_LEVELS];	 /* folded: as the level above */
+	u8 entry_shift;		 /* log2 of the bytes of an entry */
 	u16 ptrs[NR_PT_LEVELS];
 	u16 kernel_boundary; /* first kernel entry of the pgd */
 	u16 preallocated_pmds;
 	bool shared_kernel_pmd; /* true only for PAE with the option; then no pgd_list */
-	u64 task_size, mmap_base, mmap_legacy_base, stack_top;
+	/* Only a hint above map_window puts a mapping there: on 5 levels it is below task_size. */
+	u64 task_size, map_window, mmap_base, mmap_legacy_base, stack_top;
 };
 
 /* ---- files ---------------------------------------------------------------------------------- */

@@ -127,6 +127,12 @@ struct file *file_create(struct ctx *cx, u64 pages, u32 f_mode);
 void file_close(struct ctx *cx, struct file *file);
 /* A module that is going gives no more references (try_module_get() fails). */
 void module_set_going(struct machine *m, unsigned int binfmt, bool going);
+/*
+ * The kernel maps more of its half: the n-th top-level entry of it, counted from the lowest and
+ * modulo their number, is there from now on, in every address space. 0, or -EEXIST.
+ * Source: facts §14 notes.
+ */
+s64 kernel_map(struct ctx *cx, u64 n);
 /* A new mm without a task (mm_alloc), and dropping it: what an aborted exec does. */
 struct mm_struct *mm_alloc(struct ctx *cx);
 void mmput(struct ctx *cx, struct mm_struct *mm);

@@ -56,20 +56,19 @@ static void test_round_trip(void **state)
 static void test_known_seed(void **state)
 {
 	static const char want[] = "# faultline 1\n"
-				   "machine teardown=oldest\n"
-				   "t0: binfmt_going(0, 0)\n"
-				   "t0: exec([w+3p, 3p, w], [w+8p, 4p, rw], [w+14p, 5p, rwx], "
-				   "[w+21p, 2p, rw], brk=w+26p)\n"
-				   "t0: binfmt_going(0, 0)\n"
-				   "t0: r0 = mmap(w+509p, 4p, rwx, private|anon|fixed) !any:1\n"
-				   "t0: write(r0+1p, 1)\n"
-				   "t0: modify_ldt(0xc4e, 0x1d3)\n"
-				   "t0: write(r0+2p, 2)\n"
-				   "t0: r1 = mmap(0x0, 3p, none, private|anon)\n"
-				   "t0: exec(stack=1p)\n"
-				   "t0: t1 = fork()\n"
-				   "t1: r2 = mmap(0x0, 1469p, rw, private|anon)\n"
-				   "t0: r3 = mmap(0x0, 1p, rw, private|anon)\n";
+				   "machine ptl_objects=1 teardown=oldest\n"
+				   "t0: t1 = clone(vm|vfork)\n"
+				   "t1: r0 = mmap(w+31p, 3p, rw, private|anon|fixed)\n"
+				   "t1: exit()\n"
+				   "t0: write(r0, 1)\n"
+				   "t0: munmap(r0+2p, 1p)\n"
+				   "t0: kernel_map(0xaf)\n"
+				   "t0: r1 = mmap(w+510p, 8p, rx, private|anon|fixed) !any:2+\n"
+				   "t0: write(w+57p, 2)\n"
+				   "t0: write(w+50p, 3)\n"
+				   "t0: brk(brk+10p)\n"
+				   "t0: t2 = fork()\n"
+				   "t2: mprotect(r1+2p, 3p, rw)\n";
 	struct program p;
 	char *text;
 
