@@ -58,7 +58,7 @@ int init_new_context(struct ctx *cx, struct task_struct *tsk, struct mm_struct *
 	struct ldt_struct *new_ldt;
 	int retval = 0;
 
-	fl_lock_init(&mm->context.lock);
+	fl_lock_init(&mm->context.lock, LOCK_context_lock);
 	mm->context.ldt = NULL;
 	if (!cx->m->cfg.ldt || tsk == cx->curr || !old_mm)
 		return 0;

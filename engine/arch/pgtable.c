@@ -195,7 +195,7 @@ static bool ptlock_init(struct ctx *cx, struct page *page, enum fl_site site)
 	page->ptl = kmem_cache_alloc(cx, CACHE_ptl, site, GFP_KERNEL);
 	if (!page->ptl)
 		return false;
-	fl_lock_init(page->ptl);
+	fl_lock_init(page->ptl, LOCK_ptl);
 	return true;
 }
 
@@ -407,7 +407,7 @@ int swapper_init(struct ctx *cx)
 	unsigned int i;
 
 	INIT_LIST_HEAD(&m->pgd_list);
-	fl_lock_init(&m->pgd_lock);
+	fl_lock_init(&m->pgd_lock, LOCK_pgd_lock);
 	pgd = alloc_pages(cx, SITE_none, PGALLOC_GFP, 0, PAGE_PGD);
 	if (!pgd)
 		goto fail_pgd;

@@ -432,6 +432,9 @@ void chk_machine(struct chk *c)
 	}
 	chk_eq(c, CHK_check_alerts, __func__, obj, 0, m->check_alerts);
 	chk_eq(c, CHK_locks_held, __func__, obj, 0, m->locks_held);
+	chk_eq_hex(c, CHK_locks_held, __func__, obj, 0, m->lock_classes);
+	for (unsigned int i = 0; i < NR_LOCK_CLASSES; i++)
+		chk_eq(c, CHK_locks_held, __func__, obj, 0, m->lock_depth[i]);
 	chk_true(c, CHK_shared_locks, __func__, obj, !m->pgd_lock.writer && !m->pgd_lock.readers,
 		 "pgd_lock: free", "held");
 }

@@ -16,7 +16,7 @@ static struct file_inode *alloc_inode(struct ctx *cx, u64 pages)
 	inode->ino = m->next_ino++;
 	inode->size = pages;
 	inode->i_data.host = inode;
-	fl_lock_init(&inode->i_data.i_mmap_rwsem);
+	fl_lock_init(&inode->i_data.i_mmap_rwsem, LOCK_i_mmap_rwsem);
 	atomic_set(&inode->i_count, 1);
 	list_add_tail(&inode->inodes, &m->inodes);
 	return inode;

@@ -113,7 +113,7 @@ static void mm_init_fields(struct mm_struct *mm)
 	mm->vmacache_seqnum = 0;
 	atomic_set(&mm->mm_users, 1);
 	atomic_set(&mm->mm_count, 1);
-	fl_lock_init(&mm->mmap_sem);
+	fl_lock_init(&mm->mmap_sem, LOCK_mmap_sem);
 	INIT_LIST_HEAD(&mm->mmlist);
 	mm->core_state = NULL;
 	mm->nr_ptes = 0;
@@ -122,7 +122,7 @@ static void mm_init_fields(struct mm_struct *mm)
 	mm->locked_vm = 0;
 	mm->pinned_vm = 0;
 	memset(mm->rss_stat, 0, sizeof(mm->rss_stat));
-	fl_lock_init(&mm->page_table_lock);
+	fl_lock_init(&mm->page_table_lock, LOCK_page_table_lock);
 	mm_init_cpumask(mm);
 	mm_init_aio(mm);
 	mmu_notifier_mm_init(mm);
@@ -181,7 +181,7 @@ void mm_init_struct(struct machine *m, struct mm_struct *mm)
 	memset(mm, 0, sizeof(*mm));
 	mm_init_fields(mm);
 	atomic_set(&mm->mm_users, 2);
-	fl_lock_init(&mm->context.lock);
+	fl_lock_init(&mm->context.lock, LOCK_context_lock);
 	INIT_LIST_HEAD(&mm->mms);
 	mm->flags = MMF_DUMP_DEFAULT;
 	mm->task_size = m->geo.task_size;
@@ -270,7 +270,7 @@ static int dup_mmap(struct ctx *cx, struct mm_struct *mm, struct mm_struct *oldm
 	int retval;
 
 	down_write(cx, &oldmm->mmap_sem);
-	down_write(cx, &mm->mmap_sem);
+	down_write_nested(cx, &mm->mmap_sem);
 
 	mm->exe_file = oldmm->exe_file ? get_file(cx, oldmm->exe_file) : NULL;
 

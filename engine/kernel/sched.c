@@ -46,6 +46,7 @@ static void context_switch(struct ctx *cx, struct task_struct *next)
 	struct task_struct *prev = rq->curr;
 	struct mm_struct *mm = next->mm, *oldmm = prev->active_mm;
 
+	fl_might_sleep(cx, __func__);
 	if (!mm) {
 		next->active_mm = oldmm;
 		atomic_inc(cx, &oldmm->mm_count);

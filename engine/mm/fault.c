@@ -233,6 +233,7 @@ unsigned int handle_mm_fault(struct ctx *cx, struct mm_struct *mm, struct vm_are
 	};
 	unsigned int ret;
 
+	assert_held(cx, &mm->mmap_sem);
 	BUG_ON(cx, addr < vma->vm_start || addr >= vma->vm_end);
 	vmf.pt = pte_alloc_map(cx, mm, addr);
 	if (!vmf.pt)

@@ -100,7 +100,7 @@ static void copy_pte_range(struct ctx *cx, struct mm_struct *dst_mm, struct mm_s
 	unsigned int left = src_pt->nr_entries;
 
 	spin_lock(cx, &dst_mm->page_table_lock);
-	spin_lock(cx, &src_mm->page_table_lock);
+	spin_lock_nested(cx, &src_mm->page_table_lock);
 	for (; addr < end && left; addr += PAGE_SIZE) {
 		unsigned int idx = pt_index(&cx->m->geo, PT_PTE, addr);
 
@@ -155,6 +155,8 @@ static int copy_table_range(struct ctx *cx, struct mm_struct *dst_mm, struct mm_
 int copy_page_range(struct ctx *cx, struct mm_struct *dst, struct mm_struct *src,
 		    struct vm_area_struct *vma)
 {
+	assert_held_write(cx, &dst->mmap_sem);
+	assert_held_write(cx, &src->mmap_sem);
 	/* Without pages of its own a mapping is refilled by faults, cheaper than copied. */
 	if (!(vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP)) && !vma->anon_vma)
 		return 0;

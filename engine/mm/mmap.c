@@ -5,12 +5,6 @@
 
 #define MAP_TYPE 0x0fu
 
-static void assert_mmap_sem_write(struct ctx *cx, const struct mm_struct *mm, const char *func)
-{
-	if (!mm->mmap_sem.writer)
-		fl_bug(cx, FL_BUG_LOCK, func, "mmap_sem not held for writing");
-}
-
 void vm_stat_account(struct mm_struct *mm, u32 flags, struct file *file, s64 pages)
 {
 	mm->total_vm += (u64)pages;
@@ -199,7 +193,7 @@ u64 do_mmap(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u
 {
 	int err;
 
-	assert_mmap_sem_write(cx, mm, __func__);
+	assert_held_write(cx, &mm->mmap_sem);
 	if (!len)
 		return (u64)-EINVAL;
 	/* A hint is rounded down: within page 0 it is none. mmap_min_addr is 0 here. */
@@ -297,7 +291,7 @@ int do_munmap(struct ctx *cx, struct mm_struct *mm, u64 start, u64 len)
 	u64 end;
 	int err;
 
-	assert_mmap_sem_write(cx, mm, __func__);
+	assert_held_write(cx, &mm->mmap_sem);
 	if (offset_in_page(start) || start > task_size || len > task_size - start)
 		return -EINVAL;
 	len = PAGE_ALIGN(len);
@@ -357,7 +351,7 @@ u64 do_brk(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len)
 	struct rb_node **link, *parent;
 	u64 ret;
 
-	assert_mmap_sem_write(cx, mm, __func__);
+	assert_held_write(cx, &mm->mmap_sem);
 	len = PAGE_ALIGN(len);
 	if (!len)
 		return addr;

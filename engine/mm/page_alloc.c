@@ -119,6 +119,7 @@ struct page *alloc_pages(struct ctx *cx, enum fl_site site, gfp_t gfp, unsigned 
 	struct machine *m = cx->m;
 	struct page *page;
 
+	fl_might_alloc(cx, gfp, __func__);
 	if (fl_should_fail(cx, site, gfp))
 		return NULL;
 	if (m->pages_in_use + ((u64)1 << order) > m->cfg.mem)

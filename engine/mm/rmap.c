@@ -17,7 +17,7 @@ static struct anon_vma *anon_vma_alloc(struct ctx *cx, enum fl_site site)
 	if (!av)
 		return NULL;
 	*av = (struct anon_vma){.root = av, .parent = av, .seq = cx->m->next_anon_vma++};
-	fl_lock_init(&av->rwsem);
+	fl_lock_init(&av->rwsem, LOCK_anon_vma_rwsem);
 	atomic_set(&av->refcount, 1);
 	return av;
 }

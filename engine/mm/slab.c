@@ -63,6 +63,7 @@ void *kmem_cache_alloc(struct ctx *cx, enum fl_cache cache, enum fl_site site, g
 	struct kmem_cache *s = &m->caches[cache];
 	void *obj;
 
+	fl_might_alloc(cx, gfp, __func__);
 	if (fl_should_fail(cx, site, gfp))
 		return NULL;
 	obj = m->ops->cache_alloc(m->inst, s->handle, gfp);

@@ -507,6 +507,16 @@ static void break_locks_held(struct world *w)
 	POKE(w, w->m->locks_held, 1);
 }
 
+static void break_lock_classes(struct world *w)
+{
+	POKE(w, w->m->lock_classes, 1u << LOCK_mmap_sem);
+}
+
+static void break_lock_depth(struct world *w)
+{
+	POKE(w, w->m->lock_depth[LOCK_ptl], 3);
+}
+
 static void break_pgd_lock(struct world *w)
 {
 	POKE(w, w->m->pgd_lock.writer, true);
@@ -713,6 +723,8 @@ static const struct breakage breakages[] = {
 	{"tlb_tables", "cpu 0", NULL, NULL, break_tlb_tables, true, NULL},
 	{"tlb_pdpte", "cpu 0", NULL, "0", break_tlb_pdpte, true, "levels=3"},
 	{"locks_held", "machine", "0", "1", break_locks_held, false, NULL},
+	{"locks_held", "machine", "0", "0x2", break_lock_classes, false, NULL},
+	{"locks_held", "machine", "0", "3", break_lock_depth, false, NULL},
 	{"shared_locks", "machine", "pgd_lock: free", "held", break_pgd_lock, false, NULL},
 	{"shared_locks", NULL, "rwsem: free", "held", break_av_lock, false, NULL},
 	{"shared_locks", "inode 1", "i_mmap_rwsem: free", "held", break_i_mmap_lock, false, NULL},

@@ -6,7 +6,7 @@
 static void new_mm(struct mm_struct *mm)
 {
 	memset(mm, 0, sizeof(*mm));
-	fl_lock_init(&mm->page_table_lock);
+	fl_lock_init(&mm->page_table_lock, LOCK_page_table_lock);
 }
 
 static const char *const geometries[] = {

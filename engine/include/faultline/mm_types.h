@@ -452,6 +452,8 @@ struct machine {
 	struct linux_binfmt binfmts[NR_BINFMTS];
 
 	u32 locks_held;
+	u32 lock_classes; /* of the locks held, a bit each */
+	u16 lock_depth[NR_LOCK_CLASSES];
 	u64 check_alerts; /* what check_mm() found, must stay 0 */
 	void *self_cache; /* the backend's cache that this struct is the object of */
 };

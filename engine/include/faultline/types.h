@@ -175,23 +175,45 @@ static inline bool fl_atomic_dec(struct ctx *cx, atomic_t *a, const char *func, 
 #define atomic_inc(cx, a)	   fl_atomic_inc(cx, a, __func__, #a)
 #define atomic_dec_and_test(cx, a) fl_atomic_dec(cx, a, __func__, #a)
 
-/* The engine's lock. One thread now; holders and double use are checked all the same. */
+enum fl_lock_class {
+	LOCK_none,
+#define LOCK(name, kind, nesting) LOCK_##name,
+#include <faultline/locks.def>
+#undef LOCK
+	NR_LOCK_CLASSES
+};
+
+/*
+ * The engine's lock. One thread now; order, holders and double use are checked all the same, and
+ * what breaks a rule is an FL_BUG_LOCK that names the classes (locks.def).
+ */
 typedef struct {
 	s32 readers;
 	bool writer;
+	u8 class;		    /* enum fl_lock_class */
+	struct task_struct *holder; /* the writer */
 } fl_lock_t;
 
-void fl_lock_init(fl_lock_t *l);
-void fl_lock_write(struct ctx *cx, fl_lock_t *l, const char *func);
+void fl_lock_init(fl_lock_t *l, enum fl_lock_class class);
+void fl_lock_write(struct ctx *cx, fl_lock_t *l, bool nested, const char *func);
 void fl_unlock_write(struct ctx *cx, fl_lock_t *l, const char *func);
 void fl_lock_read(struct ctx *cx, fl_lock_t *l, const char *func);
 void fl_unlock_read(struct ctx *cx, fl_lock_t *l, const char *func);
+/* For functions whose caller holds the lock: at least for reading, or for writing. */
+void fl_assert_locked(struct ctx *cx, const fl_lock_t *l, bool write, const char *func);
+/* Where memory is asked for; where a task may sleep. */
+void fl_might_alloc(struct ctx *cx, gfp_t gfp, const char *func);
+void fl_might_sleep(struct ctx *cx, const char *func);
 
-#define down_write(cx, l)  fl_lock_write(cx, l, __func__)
-#define up_write(cx, l)	   fl_unlock_write(cx, l, __func__)
-#define down_read(cx, l)   fl_lock_read(cx, l, __func__)
-#define up_read(cx, l)	   fl_unlock_read(cx, l, __func__)
-#define spin_lock(cx, l)   fl_lock_write(cx, l, __func__)
-#define spin_unlock(cx, l) fl_unlock_write(cx, l, __func__)
+#define down_write(cx, l)	 fl_lock_write(cx, l, false, __func__)
+#define down_write_nested(cx, l) fl_lock_write(cx, l, true, __func__)
+#define up_write(cx, l)		 fl_unlock_write(cx, l, __func__)
+#define down_read(cx, l)	 fl_lock_read(cx, l, __func__)
+#define up_read(cx, l)		 fl_unlock_read(cx, l, __func__)
+#define spin_lock(cx, l)	 fl_lock_write(cx, l, false, __func__)
+#define spin_lock_nested(cx, l)	 fl_lock_write(cx, l, true, __func__)
+#define spin_unlock(cx, l)	 fl_unlock_write(cx, l, __func__)
+#define assert_held_write(cx, l) fl_assert_locked(cx, l, true, __func__)
+#define assert_held(cx, l)	 fl_assert_locked(cx, l, false, __func__)
 
 #endif
