@@ -31,9 +31,9 @@ static const char header[] = "# faultline coverage 1\n";
 
 static bool find_op(const char *name, u16 *code)
 {
-	for (u16 i = 0; i < NR_OPS; i++) {
+	for (unsigned int i = 0; i < NR_OPS; i++) {
 		if (!strcmp(op_table[i].name, name)) {
-			*code = i;
+			*code = (u16)i;
 			return true;
 		}
 	}
