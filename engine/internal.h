@@ -97,6 +97,11 @@ int pgd_add_kernel_entry(struct ctx *cx, unsigned int idx, pte_t val);
 struct page *pte_alloc_map(struct ctx *cx, struct mm_struct *mm, u64 addr);
 /* The same without making anything. */
 struct page *pte_lookup(struct machine *m, const struct mm_struct *mm, u64 addr);
+/*
+ * Bytes from addr on for which it holds: the same, or as far as a missing table at whatever level
+ * reaches; *pt is then NULL.
+ */
+u64 pte_table_span(struct machine *m, const struct mm_struct *mm, u64 addr, struct page **pt);
 /* Makes the table that entry idx of pt (a table of `level`) shall point to, or finds it. */
 struct page *pt_alloc_below(struct ctx *cx, struct mm_struct *mm, struct page *pt,
 			    enum pt_level level, unsigned int idx);

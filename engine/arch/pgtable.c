@@ -381,6 +381,21 @@ struct page *pte_lookup(struct machine *m, const struct mm_struct *mm, u64 addr)
 	return pt;
 }
 
+u64 pte_table_span(struct machine *m, const struct mm_struct *mm, u64 addr, struct page **pt)
+{
+	const struct pt_geometry *geo = &m->geo;
+	enum pt_level level = PT_PGD;
+	u64 span = 0;
+
+	*pt = mm->pgd;
+	while (*pt && level != PT_PTE) {
+		span = (u64)1 << geo->shift[level];
+		*pt = pt_table(m, *pt, pt_index(geo, level, addr));
+		level = pt_below(geo, level);
+	}
+	return span - (addr & (span - 1));
+}
+
 /* ---- the kernel half ------------------------------------------------------------------------ */
 
 static pte_t kernel_entry(const struct machine *m, unsigned int idx)

@@ -280,6 +280,23 @@ static void gen_mmap(struct gen *g, const struct live_task *t, struct op *op)
 					   (u32)(PAGE_ALIGN(op->args[1].val) >> PAGE_SHIFT), prot});
 }
 
+static void gen_mremap(struct gen *g, const struct live_task *t, struct op *op)
+{
+	u32 left;
+
+	op->args[0] = mapped_addr(g, t, 0, &left);
+	op->args[1].val = chance(g, 90) ? pages(1 + below(g, left)) : some_len(g);
+	op->args[2].val = chance(g, 30) ? op->args[1].val : some_len(g);
+	op->args[3].val = chance(g, 80) ? MREMAP_MAYMOVE : 0;
+	if (chance(g, 40)) {
+		op->args[3].val |= MREMAP_FIXED;
+		op->args[4] = window_addr(g);
+	}
+	op->args[chance(g, 2) ? 4 : 0].val += chance(g, 3) ? 1 + below(g, 4095) : 0;
+	remember_map(g, &(struct live_map){op->def, t->image,
+					   (u32)(PAGE_ALIGN(op->args[2].val) >> PAGE_SHIFT), 0});
+}
+
 static void gen_child(struct gen *g, struct live_task *t, const struct op *op)
 {
 	struct live_task *child = &g->tasks[g->nr_tasks];
@@ -392,6 +409,9 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 		range_args(g, t, op);
 		op->args[2].val = some_prot(g);
 		return 0;
+	case OP_mremap:
+		gen_mremap(g, t, op);
+		return 0;
 	case OP_brk:
 		op->args[0] = addr(BASE_BRK, 0, pages(below(g, 12)));
 		op->args[0].val += chance(g, 20) ? 8 : 0;
@@ -451,6 +471,8 @@ static u32 requests(enum op_code code)
 	case OP_kthread:
 	case OP_mm_alloc:
 		return 4;
+	case OP_mremap:
+		return 6;
 	case OP_mmap:
 	case OP_write:
 	case OP_munmap:
@@ -511,6 +533,7 @@ static bool fits(struct gen *g, const struct live_task *t, enum op_code code)
 		return g->nr_tasks < MAX_LIVE / 2 || (g->nr_tasks < MAX_LIVE && chance(g, 20));
 	case OP_munmap:
 	case OP_mprotect:
+	case OP_mremap:
 	case OP_read:
 	case OP_write:
 		return has_map(g, t) || chance(g, 15);

@@ -38,6 +38,11 @@ const struct flag_word clone_words[] = {
 };
 const unsigned int nr_clone_words = ARRAY_SIZE(clone_words);
 
+static const struct flag_word mremap_words[] = {
+	{"maymove", MREMAP_MAYMOVE},
+	{"fixed", MREMAP_FIXED},
+};
+
 const struct flag_word prot_letters[] = {{"r", PROT_READ}, {"w", PROT_WRITE}, {"x", PROT_EXEC}};
 const struct flag_word mode_letters[] = {{"r", FMODE_READ}, {"w", FMODE_WRITE}, {"x", FMODE_EXEC}};
 
@@ -62,6 +67,9 @@ const struct flag_word *kind_words(enum arg_kind kind, unsigned int *nr)
 	case ARG_CLONE:
 		*nr = nr_clone_words;
 		return clone_words;
+	case ARG_MREMAP:
+		*nr = ARRAY_SIZE(mremap_words);
+		return mremap_words;
 	case ARG_PROT:
 		*nr = NR_LETTERS;
 		return prot_letters;
@@ -100,6 +108,7 @@ static const struct {
 	{ARG_FILE, "file", "`fN`, or `none`"},
 	{ARG_MODE, "mode", "letters of `rwx`, as of open; `none`"},
 	{ARG_VALUE, "value", "a number"},
+	{ARG_MREMAP, "mremap flags", "words of `maymove\\|fixed`, or `0`"},
 };
 
 static const char *kind_name(enum arg_kind kind)

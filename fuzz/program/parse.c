@@ -432,6 +432,7 @@ static int parse_arg(struct parser *ps, enum arg_kind kind, struct arg *arg)
 		return parse_letters(ps, kind, &arg->val);
 	case ARG_MAP:
 	case ARG_CLONE:
+	case ARG_MREMAP:
 		return parse_words(ps, kind, &arg->val);
 	case ARG_FILE:
 		return parse_file(ps, &arg->ref);

@@ -13,14 +13,15 @@
 
 enum arg_kind {
 	ARG_NONE,
-	ARG_ADDR,  /* base + offset: 0x7f0000, r0+1p, w+3p, brk+2p, stack-1p */
-	ARG_LEN,   /* bytes, or 8p */
-	ARG_PROT,  /* none, or letters of rwx */
-	ARG_MAP,   /* private|anon|fixed|noreserve|shared|stack */
-	ARG_CLONE, /* 0, or vm|vfork|thread */
-	ARG_FILE,  /* fN, or none */
-	ARG_MODE,  /* letters of rwx, as of open */
-	ARG_VALUE, /* a number */
+	ARG_ADDR,   /* base + offset: 0x7f0000, r0+1p, w+3p, brk+2p, stack-1p */
+	ARG_LEN,    /* bytes, or 8p */
+	ARG_PROT,   /* none, or letters of rwx */
+	ARG_MAP,    /* private|anon|fixed|noreserve|shared|stack */
+	ARG_CLONE,  /* 0, or vm|vfork|thread */
+	ARG_FILE,   /* fN, or none */
+	ARG_MODE,   /* letters of rwx, as of open */
+	ARG_VALUE,  /* a number */
+	ARG_MREMAP, /* 0, or maymove|fixed */
 };
 
 /* Where an address counts from. */

@@ -92,7 +92,22 @@ static const struct row {
 	{OP_exec, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_modify_ldt, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_mm_alloc, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_mremap, SITE_none, OUT_ERRNO, ENOMEM},
 };
+
+/*
+ * A move that is over but for the old range: the VMA that it has to be cut out of cannot be split,
+ * and it stays (facts §19.6).
+ */
+static bool source_kept(const struct target *t, u32 op, const struct fi_point *point,
+			const struct outcome *out)
+{
+	const struct op *o = &t->p->ops[op];
+	u64 addr;
+
+	return out->kind == OUT_OK && point->site == SITE_split_vma_vma &&
+	       target_addr(t, &t->tasks[o->task], &o->args[0], &addr) && (u64)out->value != addr;
+}
 
 /* brk has no errors: a refusal returns the break, which is where it was and not where it was
  * wanted. */
@@ -112,6 +127,8 @@ bool declared_error(const struct target *t, u32 op, const struct fi_point *point
 
 	if (code == OP_brk)
 		return brk_refused(t, op, out);
+	if (code == OP_mremap && source_kept(t, op, point, out))
+		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
 		const struct row *row = &errors[i];
 
@@ -126,8 +143,11 @@ bool declared_error(const struct target *t, u32 op, const struct fi_point *point
 	return false;
 }
 
-bool declared_retryable(const struct outcome *out)
+/* What went on in spite of the fault is over, except a brk that stayed where it was. */
+bool declared_retryable(const struct target *t, u32 op, const struct outcome *out)
 {
+	if (out->kind == OUT_OK)
+		return t->p->ops[op].code == OP_brk && brk_refused(t, op, out);
 	return out->kind != OUT_KILLED;
 }
 
@@ -213,6 +233,7 @@ struct list {
 enum change_kind {
 	CHANGE_HOLE,   /* [start, end) of the mm is unmapped */
 	CHANGE_PREFIX, /* the first part of [start, end) has another protection */
+	CHANGE_MOVED,  /* [from, from + moved) is at start as well, its entries only there */
 	CHANGE_KILLED, /* the task is gone */
 };
 
@@ -222,6 +243,8 @@ struct change {
 	struct list before, after;
 	u32 task, mm; /* numbers in before */
 	u64 start, end;
+	u64 cut_start, cut_end; /* CHANGE_HOLE, CHANGE_MOVED: may be a hole, too */
+	u64 from, moved;
 	u32 prot;
 	bool prefix_over;
 	/* number of a page or file in before -> in after; they are numbered by first visit */
@@ -481,12 +504,48 @@ static bool has_new_prot(const struct change *c, u64 old, u64 new)
 	return new == want || (c->prot & VM_WRITE && new == (want | VM_ACCOUNT));
 }
 
+static bool in_cut(const struct change *c, u32 mm, u64 addr)
+{
+	return mm == c->mm && addr >= c->cut_start && addr < c->cut_end;
+}
+
+/* Was [cut_start, cut_end) cut off? As a whole, or not at all: the rest is compared. */
+static bool is_cut(const struct change *c, u32 mm, u64 addr)
+{
+	return in_cut(c, mm, addr) && !area_at(c->areas[1], c->nr_areas[1], c->cut_start);
+}
+
+/* What the old range has lost: its charge, if the VMA around it had one. */
+static bool lost_account(const struct change *c, u32 mm, const struct area *b, const struct area *a)
+{
+	return c->kind == CHANGE_MOVED && mm == c->mm && b->start <= c->from && c->from < b->end &&
+	       a->flags == (b->flags & ~(u64)VM_ACCOUNT);
+}
+
+/* The piece of the new range that begins at addr, against the old range as it was. */
+static bool moved_piece(struct change *c, const struct area *a)
+{
+	const struct area *b = area_at(c->areas[0], c->nr_areas[0], c->from);
+
+	if (!a || !b)
+		return false;
+	/* merged with the old range, it has lost its charge with it */
+	if (a->flags != b->flags && !(a->start <= c->from && c->from < a->end))
+		return false;
+	return (a->flags | VM_ACCOUNT) == (b->flags | VM_ACCOUNT) && a->page_prot == b->page_prot &&
+	       paired(c->files, c->max_file, b->file, a->file);
+}
+
 /* The piece of before that begins at addr, against what is there after. */
 static bool same_piece(struct change *c, u32 mm, const struct area *b, u64 addr)
 {
 	const struct area *a = area_at(c->areas[1], c->nr_areas[1], addr);
 
 	if (in_range(c, mm, addr) && c->kind == CHANGE_HOLE)
+		return !a;
+	if (in_range(c, mm, addr) && c->kind == CHANGE_MOVED)
+		return moved_piece(c, a);
+	if (is_cut(c, mm, addr))
 		return !a;
 	if (!a || !b)
 		return !a && !b;
@@ -498,6 +557,8 @@ static bool same_piece(struct change *c, u32 mm, const struct area *b, u64 addr)
 			c->prefix_over = true;
 		return true;
 	}
+	if (lost_account(c, mm, b, a))
+		return a->page_prot == b->page_prot;
 	return in_range(c, mm, addr) && c->kind == CHANGE_PREFIX && !c->prefix_over &&
 	       has_new_prot(c, b->flags, a->flags);
 }
@@ -512,7 +573,7 @@ static int by_address(const void *x, const void *y)
 /* Both sides are constant between two neighbouring bounds of either, or of the range. */
 static bool same_areas(struct change *c, u32 mm)
 {
-	u32 nr = 0, max = 2 * (c->nr_areas[0] + c->nr_areas[1]) + 2;
+	u32 nr = 0, max = 2 * (c->nr_areas[0] + c->nr_areas[1]) + 4;
 	u64 *bounds = calloc(max, sizeof(*bounds));
 	bool same = bounds != NULL;
 
@@ -525,6 +586,8 @@ static bool same_areas(struct change *c, u32 mm)
 	if (bounds) {
 		bounds[nr++] = c->start;
 		bounds[nr++] = c->end;
+		bounds[nr++] = c->cut_start;
+		bounds[nr++] = c->cut_end;
 		qsort(bounds, nr, sizeof(*bounds), by_address);
 	}
 	for (u32 i = 0; i + 1 < nr && same; i++) {
@@ -536,6 +599,31 @@ static bool same_areas(struct change *c, u32 mm)
 	return same;
 }
 
+static int entry_by_address(const void *x, const void *y)
+{
+	const struct entry *a = x, *b = y;
+
+	return a->addr < b->addr ? -1 : a->addr > b->addr;
+}
+
+/* Makes of the entries before what a move makes of them: what was at its destination is gone. */
+static void move_entries(struct change *c)
+{
+	struct entry *e = c->entries[0];
+	u32 nr = 0;
+
+	for (u32 i = 0; i < c->nr_entries[0]; i++) {
+		if (in_range(c, c->mm, e[i].addr))
+			continue;
+		e[nr] = e[i];
+		if (e[nr].addr - c->from < c->moved)
+			e[nr].addr += c->start - c->from;
+		nr++;
+	}
+	c->nr_entries[0] = nr;
+	qsort(e, nr, sizeof(*e), entry_by_address);
+}
+
 static bool same_entries(struct change *c, u32 mm)
 {
 	const pte_t prot = _PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_PROTNONE | _PAGE_NX;
@@ -545,10 +633,13 @@ static bool same_entries(struct change *c, u32 mm)
 		const struct entry *b = &c->entries[0][i], *a = &c->entries[1][k];
 		u64 hidden = 0;
 
+		if (is_cut(c, mm, b->addr))
+			continue;
 		if (in_range(c, mm, b->addr)) {
 			if (c->kind == CHANGE_HOLE)
 				continue;
-			hidden = prot;
+			if (c->kind == CHANGE_PREFIX)
+				hidden = prot;
 		}
 		if (k++ == c->nr_entries[1] || a->addr != b->addr ||
 		    (a->bits & ~hidden) != (b->bits & ~hidden) ||
@@ -562,6 +653,8 @@ static bool same_mm(struct change *c, u32 mm, u32 now)
 {
 	collect(c, 0, mm);
 	collect(c, 1, now);
+	if (c->kind == CHANGE_MOVED && mm == c->mm)
+		move_entries(c);
 	return same_fields(c, mm, now) && same_areas(c, mm) && same_entries(c, mm);
 }
 
@@ -655,6 +748,36 @@ static u32 task_number(const struct target *t, u32 task)
 	return n;
 }
 
+/* What a remapping may leave: two holes when it failed, the old range when it did not. */
+static const char *mremap_exception(const struct target *t, const struct op *o,
+				    const struct outcome *out, struct change *c)
+{
+	u64 old_len = PAGE_ALIGN(o->args[1].val), new_len = PAGE_ALIGN(o->args[2].val);
+	const struct target_task *task = &t->tasks[o->task];
+	bool fixed = o->args[3].val & MREMAP_FIXED;
+
+	if (!target_addr(t, task, &o->args[0], &c->from) ||
+	    !target_addr(t, task, &o->args[4], &c->start))
+		return NULL;
+	if (fixed && old_len > new_len) {
+		c->cut_start = c->from + new_len;
+		c->cut_end = c->from + old_len;
+	}
+	if (out->kind == OUT_ERRNO && fixed) {
+		c->kind = CHANGE_HOLE;
+		c->end = c->start + new_len;
+		return "mremap-destination-hole";
+	}
+	if (out->kind == OUT_OK) {
+		c->kind = CHANGE_MOVED;
+		c->start = (u64)out->value;
+		c->end = c->start + new_len;
+		c->moved = min_u64(old_len, new_len);
+		return "mremap-source-kept";
+	}
+	return NULL;
+}
+
 const char *declared_exception(const struct target *t, u32 op, const struct outcome *out,
 			       const struct fl_obs *before, u32 nr_before,
 			       const struct fl_obs *after, u32 nr_after)
@@ -680,9 +803,11 @@ const char *declared_exception(const struct target *t, u32 op, const struct outc
 		c.prot = (u32)o->args[2].val & VM_ACCESS_FLAGS;
 		name = "mprotect-prefix";
 	}
+	if (o->code == OP_mremap)
+		name = mremap_exception(t, o, out, &c);
 	if (!name)
 		return NULL;
-	if (c.kind != CHANGE_KILLED) {
+	if (o->code != OP_mremap && c.kind != CHANGE_KILLED) {
 		if (!target_addr(t, &t->tasks[o->task], &o->args[0], &start))
 			return NULL;
 		c.start = start;

@@ -161,6 +161,7 @@ static bool needs_mm(enum op_code code)
 	case OP_read:
 	case OP_write:
 	case OP_modify_ldt:
+	case OP_mremap:
 		return true;
 	default:
 		return false;
@@ -170,14 +171,18 @@ static bool needs_mm(enum op_code code)
 bool target_operands(const struct target *t, struct call *c)
 {
 	const struct op_info *info = &op_table[c->op->code];
+	u64 *addr = &c->addr;
 
 	if (needs_mm((enum op_code)c->op->code) && !c->task->tsk->mm)
 		return false;
 	for (u32 i = 0; i < info->nr_args; i++) {
 		const struct arg *a = &c->op->args[i];
 
-		if (info->args[i].kind == ARG_ADDR && !target_addr(t, c->task, a, &c->addr))
-			return false;
+		if (info->args[i].kind == ARG_ADDR) {
+			if (!target_addr(t, c->task, a, addr))
+				return false;
+			addr = &c->addr2;
+		}
 		if (info->args[i].kind == ARG_FILE && !target_file(t, a->ref, &c->file))
 			return false;
 	}
@@ -201,6 +206,10 @@ void target_do_op(struct target *t, void *arg)
 		break;
 	case OP_mprotect:
 		set_errno_or_value(out, sys_mprotect(&t->cx, c->addr, a[1].val, (u32)a[2].val));
+		break;
+	case OP_mremap:
+		set_errno_or_value(out, sys_mremap(&t->cx, c->addr, a[1].val, a[2].val,
+						   (u32)a[3].val, c->addr2));
 		break;
 	case OP_brk:
 		t->brk_wanted = c->addr;

@@ -505,9 +505,7 @@ static const char *target_allowed(void *s, u32 op, const struct outcome *out,
 
 static bool target_retryable(void *s, u32 op, const struct outcome *out)
 {
-	(void)s;
-	(void)op;
-	return declared_retryable(out);
+	return declared_retryable(s, op, out);
 }
 
 const struct subject_ops target_subject = {

@@ -161,7 +161,7 @@ bool declared_error(const struct target *t, u32 op, const struct fi_point *point
 const char *declared_exception(const struct target *t, u32 op, const struct outcome *out,
 			       const struct fl_obs *before, u32 nr_before,
 			       const struct fl_obs *after, u32 nr_after);
-bool declared_retryable(const struct outcome *out);
+bool declared_retryable(const struct target *t, u32 op, const struct outcome *out);
 /* Why no single fault can fail this site, or NULL. */
 const char *declared_unreached(enum fl_site site);
 

@@ -45,7 +45,7 @@ struct call {
 	const struct op *op;
 	struct target_task *task;
 	struct outcome *out;
-	u64 addr;
+	u64 addr, addr2; /* the first address operand, and the second */
 	struct file *file;
 };
 /* The task that can act, or NULL. */

@@ -246,6 +246,12 @@ static inline pgoff_t linear_page_index(const struct vm_area_struct *vma, u64 ad
 	return ((addr - vma->vm_start) >> PAGE_SHIFT) + vma->vm_pgoff;
 }
 
+/* No object of its own behind it, in 4.4: no vm_ops. */
+static inline bool vma_is_anonymous(const struct vm_area_struct *vma)
+{
+	return !vma->vm_file;
+}
+
 static inline bool is_cow_mapping(u32 flags)
 {
 	return (flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;

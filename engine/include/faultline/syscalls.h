@@ -29,6 +29,9 @@
 #define MAP_NORESERVE 0x4000u
 #define MAP_STACK     0x20000u
 
+#define MREMAP_MAYMOVE 1u
+#define MREMAP_FIXED   2u
+
 struct file;
 struct mm_struct;
 struct task_struct;
@@ -52,6 +55,19 @@ struct task_struct;
 s64 sys_mmap(struct ctx *cx, u64 addr, u64 len, u32 prot, u32 flags, struct file *file, u64 offset);
 s64 sys_munmap(struct ctx *cx, u64 addr, u64 len);
 s64 sys_mprotect(struct ctx *cx, u64 start, u64 len, u32 prot);
+/*
+ * Makes [addr, addr + old_len) new_len bytes long, in place or, with MREMAP_MAYMOVE, elsewhere;
+ * with MREMAP_FIXED at new_addr, which is used by nothing else. The new address, or: EINVAL bad
+ * flags, unaligned addr or new_addr, new_len 0, new_addr out of range or overlapping the old range;
+ * EFAULT nothing is mapped at addr, or it is to grow and does not lie in one VMA, or that VMA may
+ * not; ENOMEM charge, VMA, tables, room, or too many VMAs.
+ *
+ * As in 4.4: old_len 0 makes another mapping of the same object, or a fresh one if it is private;
+ * equal lengths without MREMAP_FIXED succeed whatever is there. After a failure with MREMAP_FIXED
+ * the destination, and what is cut off the old range, may be holes. A move succeeds although the
+ * old range could not be cut out of its VMA: it stays mapped, without pages (facts §7.12, §19.6).
+ */
+s64 sys_mremap(struct ctx *cx, u64 addr, u64 old_len, u64 new_len, u32 flags, u64 new_addr);
 /* Returns the current break; a refusal leaves it where it was. */
 s64 sys_brk(struct ctx *cx, u64 brk);
 

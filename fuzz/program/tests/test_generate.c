@@ -57,18 +57,18 @@ static void test_known_seed(void **state)
 {
 	static const char want[] = "# faultline 1\n"
 				   "machine ptl_objects=1 teardown=oldest\n"
-				   "t0: t1 = clone(vm|vfork)\n"
-				   "t1: r0 = mmap(w+31p, 3p, rw, private|anon|fixed)\n"
+				   "t0: f0 = open(2p, rwx)\n"
+				   "t0: t1 = vfork()\n"
 				   "t1: exit()\n"
-				   "t0: write(r0, 1)\n"
-				   "t0: munmap(r0+2p, 1p)\n"
-				   "t0: kernel_map(0xaf)\n"
-				   "t0: r1 = mmap(w+510p, 8p, rx, private|anon|fixed) !any:2+\n"
-				   "t0: write(w+57p, 2)\n"
-				   "t0: write(w+50p, 3)\n"
-				   "t0: brk(brk+10p)\n"
+				   "t0: close(f0)\n"
 				   "t0: t2 = fork()\n"
-				   "t2: mprotect(r1+2p, 3p, rw)\n";
+				   "t0: t3 = fork()\n"
+				   "t3: exit()\n"
+				   "t2: brk(brk+10p) !slab:1\n"
+				   "t2: r0 = mmap(0x0, 2p, rx, private|anon)\n"
+				   "t2: mprotect(r0, 1p, rw)\n"
+				   "t2: read(r0)\n"
+				   "t2: mprotect(r0+1p, 1p, w)\n";
 	struct program p;
 	char *text;
 
