@@ -60,14 +60,14 @@ class EndToEnd(unittest.TestCase):
         cls.tmp = Path(tempfile.mkdtemp(prefix="faultline-"))
         cls.addClassCleanup(shutil.rmtree, cls.tmp)
         cls.out = cls.tmp / "out"
-        cls.run = campaign("--minutes", "0.2", "--jobs", "2", "--out", cls.out)
+        cls.ran = campaign("--minutes", "0.2", "--jobs", "2", "--out", cls.out)
 
     def test_1_report(self):
-        self.assertEqual(self.run.returncode, 0, self.run.stdout + self.run.stderr)
+        self.assertEqual(self.ran.returncode, 0, self.ran.stdout + self.ran.stderr)
         page = (self.out / "report" / "index.html").read_text()
         self.assertIn("Nothing found", page)
         self.assertNotRegex(page, r'(src|href)="https?:')
-        self.assertIn(str(self.out / "report" / "index.html"), self.run.stdout)
+        self.assertIn(str(self.out / "report" / "index.html"), self.ran.stdout)
 
     def test_2_summary(self):
         s = json.loads((self.out / "summary.json").read_text())
