@@ -15,6 +15,24 @@ struct totals {
 
 /* ---- the machine's own lists ---------------------------------------------------------------- */
 
+/* Both lists are rings. Everything else follows a file to its inode. */
+static bool check_inodes_of_files(struct chk *c)
+{
+	const struct file *file;
+
+	list_for_each_entry(file, &c->m->files, files) {
+		const struct file_inode *inode;
+		bool found = false;
+
+		list_for_each_entry(inode, &c->m->inodes, inodes)
+			found |= inode == file->f_inode;
+		if (!chk_true(c, CHK_file_list, __func__, chk_obj(OBJ_MACHINE, c->m, 0), found,
+			      "a live inode of each file", "none"))
+			return false;
+	}
+	return true;
+}
+
 static bool check_lists(struct chk *c, struct totals *t)
 {
 	const struct machine *m = c->m;
@@ -40,7 +58,7 @@ static bool check_lists(struct chk *c, struct totals *t)
 		       chk_ring(&m->inodes, chk_bound(m, CACHE_inode), &n), "a ring of inodes",
 		       "links that do not match");
 	t->objects[CACHE_inode] = n;
-	return ok;
+	return ok && check_inodes_of_files(c);
 }
 
 static void clear_seen(struct machine *m)
@@ -254,6 +272,12 @@ static void check_init_mm(struct chk *c, struct totals *t)
 			 !mm->page_table_lock.readers,
 		 "locks of init_mm: free", "held");
 	chk_tlb(c, mm);
+	if (!chk_true(c, CHK_page_holder, __func__, chk_obj(OBJ_MACHINE, m, 0),
+		      m->zero_page && m->zero_page->type == PAGE_ZERO, "a page of zeroes",
+		      "none")) {
+		t->sound = false;
+		return;
+	}
 	m->zero_page->seen[SEEN_MAPPED]++;
 	pgd->seen[SEEN_MAPPED]++;
 	t->objects[CACHE_ptl] += pgd->ptl != NULL;

@@ -517,7 +517,11 @@ static void observe_mms(struct observer *o)
 
 static bool on_cpu(const struct machine *m, const struct task_struct *tsk)
 {
-	return m->rqs[tsk->cpu].curr == tsk;
+	bool on = false;
+
+	for (unsigned int cpu = 0; cpu < m->cfg.cpus; cpu++)
+		on |= m->rqs[cpu].curr == tsk;
+	return on;
 }
 
 static void observe_tasks(struct observer *o)

@@ -404,6 +404,16 @@ static void break_file_list(struct world *w)
 	POKE(w, w->m->files.prev, &w->m->inodes);
 }
 
+static void break_zero_page(struct world *w)
+{
+	POKE(w, w->m->zero_page, NULL);
+}
+
+static void break_file_inode(struct world *w)
+{
+	POKE(w, w->file->f_inode, NULL);
+}
+
 static void break_inode_refs(struct world *w)
 {
 	POKE(w, w->file->f_inode->i_count.counter, 2);
@@ -704,6 +714,9 @@ static const struct breakage breakages[] = {
 	{"check_alerts", "machine", "0", "1", break_check_alerts, false, NULL},
 	{"file_refs", "file#0 of inode 1", "5", "4", break_file_refs, false, NULL},
 	{"file_list", "machine", "a ring of files", NULL, break_file_list, false, NULL},
+	{"page_holder", "machine", "a page of zeroes", "none", break_zero_page, false, NULL},
+	{"file_list", "machine", "a live inode of each file", "none", break_file_inode, false,
+	 NULL},
 	{"inode_refs", "inode 1", "1", "2", break_inode_refs, false, NULL},
 	{"module_refs", "module of binary format 0", "2", "3", break_module_refs, false, NULL},
 	{"mm_users", "mm#0", "1", "2", break_mm_users, true, NULL},
