@@ -178,6 +178,9 @@ void unmap_region(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *v
 		  struct vm_area_struct *prev, u64 start, u64 end);
 void change_protection(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end,
 		       pte_t newprot);
+/* Unmaps pages [first, last] of a file in every mm, private copies with them (facts §23). */
+void unmap_mapping_range(struct ctx *cx, struct address_space *mapping, pgoff_t first,
+			 pgoff_t last);
 
 #define VM_FAULT_OOM	 0x0001u
 #define VM_FAULT_SIGBUS	 0x0002u
@@ -199,16 +202,47 @@ void update_hiwater_vm(struct mm_struct *mm);
  */
 struct page *filemap_fault(struct ctx *cx, struct vm_area_struct *vma, pgoff_t pgoff,
 			   unsigned int *fault);
-void truncate_inode_pages(struct ctx *cx, struct address_space *mapping);
+/* The index is free; the cache takes over the caller's reference. */
+void add_to_page_cache(struct ctx *cx, struct address_space *mapping, struct page *page);
+/* Drops the pages from index start on. Nothing maps them any more. */
+void truncate_inode_pages(struct ctx *cx, struct address_space *mapping, pgoff_t start);
 /* Page of the cache without a new reference, or NULL. */
 struct page *find_page(const struct address_space *mapping, pgoff_t index);
-/* The tag that a page of a file is read in with. */
+/* The tag that a page of a file has on disk from the start. */
 u64 file_page_tag(const struct file_inode *inode, pgoff_t index);
+/* The tag that a page of a file is read in with. */
+u64 file_read_tag(const struct file_inode *inode, pgoff_t index);
+
+/* ---- mm/shmem.c (facts §7.9 step 6, §9.2) --------------------------------------------------- */
+
+/*
+ * Gives a VMA that is shared and has no file an object of its size. -ENOMEM, -ENOSPC, -ENFILE by
+ * what was missing; vma->vm_file is set on success only, with the one reference that there is.
+ */
+int shmem_zero_setup(struct ctx *cx, struct vm_area_struct *vma);
+/* As filemap_fault(); VM_FAULT_SIGBUS also when a page of an object without reserve is not granted.
+ */
+struct page *shmem_fault(struct ctx *cx, struct vm_area_struct *vma, pgoff_t pgoff,
+			 unsigned int *fault);
+/* Gives the commit charge back. Its pages have gone. */
+void shmem_evict_inode(struct ctx *cx, struct file_inode *inode);
 
 /* ---- fs/file.c ------------------------------------------------------------------------------ */
 
 struct file *get_file(struct ctx *cx, struct file *file);
 void fput(struct ctx *cx, struct file *file);
+/* An inode of `pages` pages with one reference, or NULL. */
+struct file_inode *new_inode(struct ctx *cx, enum fl_site site, u64 pages);
+void iput(struct ctx *cx, struct file_inode *inode);
+/* A file with one reference that takes over the caller's of inode, or NULL. */
+struct file *alloc_file(struct ctx *cx, enum fl_site site, struct file_inode *inode, u32 f_mode);
+void dput(struct ctx *cx, struct dentry *dentry);
+/* -ETXTBSY while the file is open for writing. */
+int deny_write_access(struct file_inode *inode);
+void allow_write_access(struct file_inode *inode);
+/* Counts somebody who maps to write what others see. -EPERM for a sealed file. */
+int mapping_map_writable(struct address_space *mapping);
+void mapping_unmap_writable(struct address_space *mapping);
 
 /* ---- mm/interval_tree.c --------------------------------------------------------------------- */
 
@@ -270,6 +304,8 @@ void unlink_file_vma(struct ctx *cx, struct vm_area_struct *vma);
 void detach_vmas_to_be_unmapped(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma,
 				struct vm_area_struct *prev, u64 end);
 void vma_set_page_prot(struct vm_area_struct *vma);
+/* Shared, writable, and of a file whose pages are to be known to be dirty (facts §27). */
+bool vma_wants_writenotify(const struct vm_area_struct *vma);
 
 /* ---- mm/rmap.c (facts §8) ------------------------------------------------------------------- */
 

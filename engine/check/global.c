@@ -8,7 +8,7 @@
 
 struct totals {
 	u64 objects[NR_CACHES];
-	u64 account_pages, nr_ptes;
+	u64 account_pages, nr_ptes, charged, nr_shmem;
 	u64 module_refs[NR_BINFMTS];
 	bool sound;
 };
@@ -317,6 +317,18 @@ static void check_page_cache(struct chk *c, struct file_inode *inode)
 	}
 }
 
+static void check_shmem(struct chk *c, const struct file_inode *inode, struct totals *t)
+{
+	u64 charge = 0;
+
+	if (inode->shmem) {
+		charge = inode->noreserve ? inode->i_data.nr_pages : inode->size;
+		t->nr_shmem += inode->i_data.nr_pages;
+	}
+	t->charged += inode->charged;
+	chk_eq(c, CHK_shmem_charge, __func__, chk_obj(OBJ_INODE, inode, 0), charge, inode->charged);
+}
+
 static void check_files(struct chk *c, struct totals *t)
 {
 	struct machine *m = c->m;
@@ -330,6 +342,12 @@ static void check_files(struct chk *c, struct totals *t)
 			chk_eq(c, CHK_file_refs, __func__, obj,
 			       (u64)file->seen[SEEN_REFERENCES] + file->opened,
 			       (u64)(s64)atomic_read(&file->f_count));
+		chk_true(c, CHK_file_dentry, __func__, obj,
+			 file->f_dentry
+				 ? file->f_inode->shmem && file->f_dentry->d_inode == file->f_inode
+				 : !file->f_inode->shmem,
+			 "a dentry of its inode, or none", "not so");
+		t->objects[CACHE_dentry] += file->f_dentry != NULL;
 		file->f_inode->seen[SEEN_OPEN]++;
 		file->f_inode->seen[SEEN_WRITERS] += !!(file->f_mode & FMODE_WRITE);
 	}
@@ -337,6 +355,7 @@ static void check_files(struct chk *c, struct totals *t)
 		chk_eq(c, CHK_inode_refs, __func__, chk_obj(OBJ_INODE, inode, 0),
 		       inode->seen[SEEN_OPEN], (u64)(s64)atomic_read(&inode->i_count));
 		check_page_cache(c, inode);
+		check_shmem(c, inode, t);
 		if (t->sound)
 			chk_mapping(c, inode);
 	}
@@ -426,7 +445,9 @@ static void check_totals(struct chk *c, const struct totals *t)
 	const struct machine *m = c->m;
 	struct chk_obj obj = chk_obj(OBJ_MACHINE, m, 0);
 
-	chk_eq(c, CHK_committed, __func__, obj, t->account_pages, (u64)m->vm_committed_as);
+	chk_eq(c, CHK_committed, __func__, obj, t->account_pages + t->charged,
+	       (u64)m->vm_committed_as);
+	chk_eq(c, CHK_nr_shmem, __func__, obj, t->nr_shmem, m->nr_shmem);
 	chk_eq(c, CHK_nr_pagetable, __func__, obj, t->nr_ptes, (u64)m->nr_pagetable);
 	for (unsigned int i = 0; i < NR_BINFMTS; i++)
 		chk_eq(c, CHK_module_refs, __func__, chk_obj(OBJ_MODULE, NULL, i),

@@ -163,11 +163,13 @@ static u32 page_number(struct observer *o, struct page *page)
 	obs(o, OBS_page_mapcount, n, 0, (u64)(s64)page->_mapcount);
 	obs(o, OBS_page_count_extra, n, 0,
 	    (u64)((s64)atomic_read(&page->_refcount) - page->_mapcount - page->cache_node.linked));
-	if (page->type == PAGE_FILE)
+	if (page->type == PAGE_FILE) {
 		obs(o, OBS_page_inode, n, 0,
 		    page->mapping ? inode_number(page->mapping->host) : NO_SUCH);
-	else if (o->strict)
+		obs(o, OBS_page_dirty, n, 0, page->dirty);
+	} else if (o->strict) {
 		obs(o, OBS_page_anon_vma, n, 0, anon_vma_number(o, page->anon_vma));
+	}
 	return n;
 }
 
@@ -600,6 +602,7 @@ static void observe_files(struct observer *o)
 		u32 n = file_number(file);
 
 		o->slab[CACHE_file]--;
+		o->slab[CACHE_dentry] -= file->f_dentry != NULL;
 		obs(o, OBS_file_inode, n, 0, inode_number(file->f_inode));
 		obs(o, OBS_file_mode, n, 0, file->f_mode);
 		obs(o, OBS_file_opened, n, 0, file->opened);
@@ -625,8 +628,8 @@ static void observe_page_cache(struct observer *o, struct file_inode *inode)
 
 		/* reading it in again would give the same page */
 		if (!page->seen[SEEN_MAPPED] && page->type == PAGE_FILE && !page->_mapcount &&
-		    atomic_read(&page->_refcount) == 1 &&
-		    page_tag(page) == file_page_tag(inode, page->index)) {
+		    atomic_read(&page->_refcount) == 1 && !page->dirty && !inode->shmem &&
+		    page_tag(page) == file_read_tag(inode, page->index)) {
 			o->pages[PAGE_FILE]--;
 			obs(o, OBS_inode_clean_page, n, page->index, 1);
 			continue;
@@ -644,13 +647,19 @@ static void observe_inodes(struct observer *o)
 
 		o->slab[CACHE_inode]--;
 		obs(o, OBS_inode_size, n, 0, inode->size);
+		obs(o, OBS_inode_disk_size, n, 0, inode->disk_size);
+		obs(o, OBS_inode_sealed, n, 0, inode->sealed);
+		obs(o, OBS_inode_shmem, n, 0, inode->shmem);
+		obs(o, OBS_inode_noreserve, n, 0, inode->noreserve);
+		obs(o, OBS_inode_charged, n, 0, inode->charged);
 		obs(o, OBS_inode_count_extra, n, 0,
 		    (u64)((s64)atomic_read(&inode->i_count) - inode->seen[SEEN_OPEN]));
 		obs(o, OBS_inode_writecount_extra, n, 0,
 		    (u64)((s64)inode->i_writecount + inode->seen[SEEN_DENY] -
 			  inode->seen[SEEN_WRITERS]));
 		obs(o, OBS_inode_mmap_writable_extra, n, 0,
-		    (u64)((s64)inode->i_data.i_mmap_writable - inode->seen[SEEN_SHARED]));
+		    (u64)((s64)inode->i_data.i_mmap_writable - inode->seen[SEEN_SHARED] +
+			  inode->sealed));
 		obs(o, OBS_inode_ino, n, 0, inode->ino);
 		obs(o, OBS_inode_nr_pages, n, 0, inode->i_data.nr_pages);
 		observe_page_cache(o, inode);
@@ -735,7 +744,9 @@ static void observe_machine(struct observer *o)
 	obs(o, OBS_machine_locks_held, 0, 0, m->locks_held);
 	obs(o, OBS_machine_check_alerts, 0, 0, m->check_alerts);
 	obs(o, OBS_machine_next_pid, 0, 0, m->next_pid);
+	obs(o, OBS_machine_nr_shmem, 0, 0, m->nr_shmem);
 	obs(o, OBS_machine_next_ino, 0, 0, m->next_ino);
+	obs(o, OBS_machine_next_shmem_ino, 0, 0, m->next_shmem_ino);
 	obs(o, OBS_machine_next_anon_vma, 0, 0, m->next_anon_vma);
 	for (u32 i = 0; i < NR_BINFMTS; i++) {
 		obs(o, OBS_module_refcnt, i, 0, (u64)(s64)m->modules[i].refcnt);

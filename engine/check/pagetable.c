@@ -50,7 +50,8 @@ static bool on_chain(const struct vm_area_struct *vma, const struct anon_vma *av
 	return false;
 }
 
-static void check_user_page(struct walk *w, struct page *page, u64 addr, struct chk_obj obj)
+static void check_user_page(struct walk *w, pte_t e, struct page *page, u64 addr,
+			    struct chk_obj obj)
 {
 	const struct vm_area_struct *vma = w->vma;
 	struct chk *c = w->c;
@@ -68,6 +69,9 @@ static void check_user_page(struct walk *w, struct page *page, u64 addr, struct 
 			 vma->vm_file && page->mapping == &vma->vm_file->f_inode->i_data &&
 				 page->index == linear_page_index(vma, addr),
 			 "the page of the VMA's file for this place", "another one");
+		chk_true(c, CHK_shared_dirty, __func__, obj,
+			 !(e & _PAGE_RW) || !(vma->vm_flags & VM_SHARED) || page->dirty,
+			 "a dirty page, for it is writable", "a clean one");
 	}
 }
 
@@ -129,7 +133,7 @@ static void check_pte(struct walk *w, pte_t e, u64 addr)
 		      "inside a VMA", "outside"))
 		return;
 	if (user)
-		check_user_page(w, page, addr, obj);
+		check_user_page(w, e, page, addr, obj);
 	check_prot(w, e, page, obj);
 }
 

@@ -223,7 +223,7 @@ void chk_mapping(struct chk *c, struct file_inode *inode)
 	pgoff_t before = 0;
 	u64 nodes = 0;
 
-	chk_eq(c, CHK_i_mmap_writable, __func__, obj, inode->seen[SEEN_SHARED],
+	chk_eq(c, CHK_i_mmap_writable, __func__, obj, inode->seen[SEEN_SHARED] - (u64)inode->sealed,
 	       (u64)(s64)mapping->i_mmap_writable);
 	chk_eq(c, CHK_i_writecount, __func__, obj,
 	       (u64)inode->seen[SEEN_WRITERS] - inode->seen[SEEN_DENY],

@@ -253,10 +253,11 @@ out_unlock:
 static int map_segment(struct ctx *cx, struct mm_struct *mm, const struct exec_segment *seg)
 {
 	u32 flags = MAP_FIXED | MAP_PRIVATE | (seg->file ? 0 : MAP_ANONYMOUS);
+	u32 vm_flags = seg->file ? VM_DENYWRITE : 0;
 	u64 addr;
 
 	down_write(cx, &mm->mmap_sem);
-	addr = do_mmap(cx, mm, seg->file, seg->start, seg->len, seg->prot, flags, 0,
+	addr = do_mmap(cx, mm, seg->file, seg->start, seg->len, seg->prot, flags, vm_flags,
 		       seg->file ? seg->offset >> PAGE_SHIFT : 0);
 	up_write(cx, &mm->mmap_sem);
 	return IS_ERR_VALUE(addr) ? (int)(s64)addr : 0;
@@ -325,6 +326,40 @@ static int search_binary_handler(struct ctx *cx, struct linux_binprm *bprm)
 	return err;
 }
 
+/* Keeps writers away from the first nr segments' files and the executable, or gives up on it. */
+static void allow_image_writes(const struct exec_image *image, unsigned int nr, bool exe)
+{
+	if (exe && image->exe)
+		allow_write_access(image->exe->f_inode);
+	while (nr--) {
+		if (image->segments[nr].file)
+			allow_write_access(image->segments[nr].file->f_inode);
+	}
+}
+
+static int deny_image_writes(struct ctx *cx, const struct exec_image *image)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < image->nr_segments; i++) {
+		STEP(cx);
+		if (!image->segments[i].file)
+			continue;
+		err = deny_write_access(image->segments[i].file->f_inode);
+		if (err)
+			goto allow;
+	}
+	err = image->exe ? deny_write_access(image->exe->f_inode) : 0;
+	if (err)
+		goto allow;
+	return 0;
+
+allow:
+	allow_image_writes(image, i, false);
+	return err;
+}
+
 s64 sys_execve(struct ctx *cx, const struct exec_image *image, bool *killed)
 {
 	struct linux_binprm *bprm;
@@ -342,9 +377,13 @@ s64 sys_execve(struct ctx *cx, const struct exec_image *image, bool *killed)
 	if (retval)
 		goto out_free;
 
-	retval = bprm_mm_init(cx, bprm);
+	retval = deny_image_writes(cx, image);
 	if (retval)
 		goto out_free;
+
+	retval = bprm_mm_init(cx, bprm);
+	if (retval)
+		goto out_allow;
 
 	retval = copy_strings(cx, bprm);
 	if (retval)
@@ -354,7 +393,7 @@ s64 sys_execve(struct ctx *cx, const struct exec_image *image, bool *killed)
 	if (retval)
 		goto out;
 
-	goto out_free;
+	goto out_allow;
 
 out:
 	if (bprm->mm) {
@@ -363,6 +402,8 @@ out:
 	} else {
 		*killed = true;
 	}
+out_allow:
+	allow_image_writes(image, image->nr_segments, true);
 out_free:
 	cx->curr->in_execve = false;
 	kmem_cache_free(cx, CACHE_linux_binprm, bprm);

@@ -83,6 +83,7 @@ struct machine *machine_create(const struct machine_config *cfg, const struct fl
 	mm_init_struct(m, &m->init_mm);
 	m->next_pid = 1;
 	m->next_ino = 1;
+	m->next_shmem_ino = 1;
 	for (unsigned int i = 0; i < NR_BINFMTS; i++) {
 		m->modules[i].id = i;
 		m->binfmts[i].module = &m->modules[i];

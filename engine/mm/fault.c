@@ -49,9 +49,6 @@ static unsigned int do_anonymous_page(struct ctx *cx, const struct vm_fault *vmf
 	struct vm_area_struct *vma = vmf->vma;
 	struct page *page;
 
-	if (vma->vm_flags & VM_SHARED) /* an object without a way to get its pages */
-		return VM_FAULT_SIGBUS;
-
 	if (!vmf->write) {
 		spin_lock(cx, &vmf->mm->page_table_lock);
 		pt_set(vmf->pt, vmf->idx,
@@ -72,6 +69,17 @@ static unsigned int do_anonymous_page(struct ctx *cx, const struct vm_fault *vmf
 	return 0;
 }
 
+/* The page of the VMA's object with a new reference, or NULL with the reason in *fault. */
+static struct page *__do_fault(struct ctx *cx, const struct vm_fault *vmf, unsigned int *fault)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	pgoff_t pgoff = linear_page_index(vma, vmf->addr);
+
+	if (vma->vm_file->f_inode->shmem)
+		return shmem_fault(cx, vma, pgoff, fault);
+	return filemap_fault(cx, vma, pgoff, fault);
+}
+
 /* Maps a page of the cache; the fault's reference becomes the entry's. */
 static void map_file_page(struct ctx *cx, const struct vm_fault *vmf, struct page *page,
 			  pte_t entry)
@@ -83,17 +91,17 @@ static void map_file_page(struct ctx *cx, const struct vm_fault *vmf, struct pag
 	spin_unlock(cx, &vmf->mm->page_table_lock);
 }
 
-static unsigned int do_read_fault(struct ctx *cx, const struct vm_fault *vmf, pgoff_t pgoff)
+static unsigned int do_read_fault(struct ctx *cx, const struct vm_fault *vmf)
 {
 	unsigned int ret;
-	struct page *page = filemap_fault(cx, vmf->vma, pgoff, &ret);
+	struct page *page = __do_fault(cx, vmf, &ret);
 
 	if (page)
 		map_file_page(cx, vmf, page, mk_pte(page, vmf->vma->vm_page_prot));
 	return ret;
 }
 
-static unsigned int do_cow_fault(struct ctx *cx, const struct vm_fault *vmf, pgoff_t pgoff)
+static unsigned int do_cow_fault(struct ctx *cx, const struct vm_fault *vmf)
 {
 	struct page *new_page, *fault_page;
 	unsigned int ret = VM_FAULT_OOM;
@@ -103,7 +111,7 @@ static unsigned int do_cow_fault(struct ctx *cx, const struct vm_fault *vmf, pgo
 	new_page = alloc_user_page(cx, SITE_cow_page);
 	if (!new_page)
 		goto out;
-	fault_page = filemap_fault(cx, vmf->vma, pgoff, &ret);
+	fault_page = __do_fault(cx, vmf, &ret);
 	if (!fault_page)
 		goto uncharge_out;
 
@@ -120,27 +128,27 @@ out:
 	return ret;
 }
 
-static unsigned int do_shared_fault(struct ctx *cx, const struct vm_fault *vmf, pgoff_t pgoff)
+static unsigned int do_shared_fault(struct ctx *cx, const struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned int ret;
-	struct page *page = filemap_fault(cx, vma, pgoff, &ret);
+	struct page *page = __do_fault(cx, vmf, &ret);
 
-	if (page)
+	if (page) {
 		map_file_page(cx, vmf, page,
 			      maybe_mkwrite(mk_pte(page, vma->vm_page_prot) | _PAGE_DIRTY, vma));
+		page->dirty = true;
+	}
 	return ret;
 }
 
 static unsigned int do_fault(struct ctx *cx, const struct vm_fault *vmf)
 {
-	pgoff_t pgoff = linear_page_index(vmf->vma, vmf->addr);
-
 	if (!vmf->write)
-		return do_read_fault(cx, vmf, pgoff);
+		return do_read_fault(cx, vmf);
 	if (!(vmf->vma->vm_flags & VM_SHARED))
-		return do_cow_fault(cx, vmf, pgoff);
-	return do_shared_fault(cx, vmf, pgoff);
+		return do_cow_fault(cx, vmf);
+	return do_shared_fault(cx, vmf);
 }
 
 static unsigned int wp_page_reuse(struct ctx *cx, const struct vm_fault *vmf)
@@ -150,6 +158,15 @@ static unsigned int wp_page_reuse(struct ctx *cx, const struct vm_fault *vmf)
 	       maybe_mkwrite(vmf->entry | _PAGE_ACCESSED | _PAGE_DIRTY, vmf->vma));
 	spin_unlock(cx, &vmf->mm->page_table_lock);
 	return 0;
+}
+
+/* The store that a page of a file was mapped read-only to learn of. */
+static unsigned int wp_page_shared(struct ctx *cx, const struct vm_fault *vmf,
+				   struct page *old_page)
+{
+	BUG_ON(cx, !old_page || old_page->type != PAGE_FILE);
+	old_page->dirty = true;
+	return wp_page_reuse(cx, vmf);
 }
 
 /* old_page is NULL for the zero page. */
@@ -192,7 +209,7 @@ static unsigned int do_wp_page(struct ctx *cx, const struct vm_fault *vmf)
 		BUG_ON(cx, !old_page);
 	}
 	if ((vmf->vma->vm_flags & shared_writable) == shared_writable)
-		return wp_page_reuse(cx, vmf);
+		return wp_page_shared(cx, vmf, old_page);
 	if (old_page && old_page->type == PAGE_ANON && old_page->_mapcount == 1) {
 		/* The others have gone: the page is this VMA's alone, and found by its anon_vma. */
 		BUG_ON(cx, !vmf->vma->anon_vma);

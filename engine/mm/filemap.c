@@ -10,6 +10,11 @@ u64 file_page_tag(const struct file_inode *inode, pgoff_t index)
 	return (u64)inode->ino << 40 ^ index;
 }
 
+u64 file_read_tag(const struct file_inode *inode, pgoff_t index)
+{
+	return index < inode->disk_size ? file_page_tag(inode, index) : 0;
+}
+
 struct page *find_page(const struct address_space *mapping, pgoff_t index)
 {
 	struct rb_node *n = mapping->page_tree.node;
@@ -24,8 +29,7 @@ struct page *find_page(const struct address_space *mapping, pgoff_t index)
 	return NULL;
 }
 
-/* The caller has looked: the index is free. The cache takes over the caller's reference. */
-static void add_to_page_cache(struct ctx *cx, struct address_space *mapping, struct page *page)
+void add_to_page_cache(struct ctx *cx, struct address_space *mapping, struct page *page)
 {
 	struct rb_node **link = &mapping->page_tree.node, *parent = NULL;
 
@@ -62,7 +66,7 @@ struct page *filemap_fault(struct ctx *cx, struct vm_area_struct *vma, pgoff_t p
 			return NULL;
 		}
 		page->index = pgoff;
-		page_set_tag(page, file_page_tag(inode, pgoff));
+		page_set_tag(page, file_read_tag(inode, pgoff));
 		add_to_page_cache(cx, &inode->i_data, page);
 		*fault = VM_FAULT_MAJOR;
 	}
@@ -70,19 +74,36 @@ struct page *filemap_fault(struct ctx *cx, struct vm_area_struct *vma, pgoff_t p
 	return page;
 }
 
-/* Nothing maps the file any more: the cache's reference is each page's last. */
-void truncate_inode_pages(struct ctx *cx, struct address_space *mapping)
+/* First page at or above index, in the order of the cache. */
+static struct page *find_next_page(const struct address_space *mapping, pgoff_t index)
 {
-	struct rb_node *n;
+	struct rb_node *n = mapping->page_tree.node;
+	struct page *best = NULL;
 
-	while ((n = mapping->page_tree.node) != NULL) {
+	while (n) {
 		struct page *page = rb_entry(n, struct page, cache_node);
 
+		if (page->index < index) {
+			n = n->right;
+			continue;
+		}
+		best = page;
+		n = n->left;
+	}
+	return best;
+}
+
+void truncate_inode_pages(struct ctx *cx, struct address_space *mapping, pgoff_t start)
+{
+	struct page *page;
+
+	while ((page = find_next_page(mapping, start)) != NULL) {
 		STEP(cx);
-		rb_erase(&mapping->page_tree, n, NULL);
+		rb_erase(&mapping->page_tree, &page->cache_node, NULL);
 		mapping->nr_pages--;
+		cx->m->nr_shmem -= mapping->host->shmem;
 		page->mapping = NULL;
 		__free_page(cx, page);
 	}
-	BUG_ON(cx, mapping->nr_pages != 0);
+	BUG_ON(cx, !start && mapping->nr_pages != 0);
 }

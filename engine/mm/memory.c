@@ -191,8 +191,10 @@ static u64 zap_pte_batch(struct ctx *cx, struct mmu_gather *tlb, struct page *pt
 		page = vm_normal_page(cx, pte);
 		if (!page)
 			continue;
-		if (page->type == PAGE_FILE && (pte & _PAGE_DIRTY))
+		if (page->type == PAGE_FILE && (pte & _PAGE_DIRTY)) {
+			page->dirty = true;
 			force_flush = true;
+		}
 		rss[mm_counter(page)]--;
 		page_remove_rmap(cx, page);
 		if (!__tlb_remove_page(cx, tlb, page)) {
@@ -261,6 +263,36 @@ void unmap_vmas(struct ctx *cx, struct mmu_gather *tlb, struct vm_area_struct *v
 			unmap_page_range(cx, tlb, vma, max_u64(vma->vm_start, start),
 					 min_u64(vma->vm_end, end));
 	}
+}
+
+static void zap_page_range_single(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end)
+{
+	struct mm_struct *mm = vma->vm_mm;
+	struct mmu_gather tlb;
+
+	tlb_gather_mmu(cx, &tlb, mm, start, end);
+	update_hiwater_rss(mm);
+	unmap_page_range(cx, &tlb, vma, start, end);
+	tlb_finish_mmu(cx, &tlb, start, end);
+}
+
+void unmap_mapping_range(struct ctx *cx, struct address_space *mapping, pgoff_t first, pgoff_t last)
+{
+	struct vm_area_struct *vma;
+
+	/* Keeps every VMA met, whatever mm it is of, with its tables: see hide_vma_from_rmap(). */
+	down_write(cx, &mapping->i_mmap_rwsem);
+	for (vma = vma_interval_tree_first(&mapping->i_mmap, first, last); vma;
+	     vma = vma_interval_tree_next(vma, first, last)) {
+		pgoff_t from = max_u64(first, vma->vm_pgoff);
+		pgoff_t to = min_u64(last, vma->vm_pgoff + vma_pages(vma) - 1);
+
+		STEP(cx);
+		zap_page_range_single(cx, vma,
+				      vma->vm_start + ((from - vma->vm_pgoff) << PAGE_SHIFT),
+				      vma->vm_start + ((to - vma->vm_pgoff + 1) << PAGE_SHIFT));
+	}
+	up_write(cx, &mapping->i_mmap_rwsem);
 }
 
 /* ---- freeing tables (facts §6.6) ------------------------------------------------------------ */
@@ -401,8 +433,9 @@ void unmap_region(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *v
 
 #define _PAGE_CHG_MASK (_PAGE_PFN_MASK | _PAGE_ACCESSED | _PAGE_DIRTY | _PAGE_SPECIAL)
 
+/* dirty_accountable: what is known to be dirty already need not fault to become writable. */
 static u64 change_pte_range(struct ctx *cx, struct mm_struct *mm, struct page *pt, u64 addr,
-			    u64 end, pte_t newprot)
+			    u64 end, pte_t newprot, bool dirty_accountable)
 {
 	unsigned int left = pt->nr_entries;
 	u64 pages = 0;
@@ -417,7 +450,10 @@ static u64 change_pte_range(struct ctx *cx, struct mm_struct *mm, struct page *p
 			continue;
 		left--;
 		BUG_ON(cx, !pte_present(pte));
-		pt_set(pt, idx, (pte & _PAGE_CHG_MASK) | (newprot & ~_PAGE_CHG_MASK));
+		pte = (pte & _PAGE_CHG_MASK) | (newprot & ~_PAGE_CHG_MASK);
+		if (dirty_accountable && (pte & _PAGE_DIRTY))
+			pte |= _PAGE_RW;
+		pt_set(pt, idx, pte);
 		pages++;
 	}
 	spin_unlock(cx, &mm->page_table_lock);
@@ -425,7 +461,8 @@ static u64 change_pte_range(struct ctx *cx, struct mm_struct *mm, struct page *p
 }
 
 static u64 change_table_range(struct ctx *cx, struct mm_struct *mm, struct page *pt,
-			      enum pt_level level, u64 addr, u64 end, pte_t newprot)
+			      enum pt_level level, u64 addr, u64 end, pte_t newprot,
+			      bool dirty_accountable)
 {
 	const struct pt_geometry *geo = &cx->m->geo;
 	enum pt_level below = pt_below(geo, level);
@@ -439,9 +476,11 @@ static u64 change_table_range(struct ctx *cx, struct mm_struct *mm, struct page 
 		if (!table || !table->nr_entries)
 			continue;
 		if (below == PT_PTE)
-			pages += change_pte_range(cx, mm, table, addr, next, newprot);
+			pages += change_pte_range(cx, mm, table, addr, next, newprot,
+						  dirty_accountable);
 		else
-			pages += change_table_range(cx, mm, table, below, addr, next, newprot);
+			pages += change_table_range(cx, mm, table, below, addr, next, newprot,
+						    dirty_accountable);
 	}
 	return pages;
 }
@@ -453,7 +492,8 @@ void change_protection(struct ctx *cx, struct vm_area_struct *vma, u64 start, u6
 
 	BUG_ON(cx, start >= end);
 	mm->tlb_flush_pending = true;
-	if (change_table_range(cx, mm, mm->pgd, PT_PGD, start, end, newprot))
+	if (change_table_range(cx, mm, mm->pgd, PT_PGD, start, end, newprot,
+			       vma_wants_writenotify(vma)))
 		flush_tlb_range(cx, mm, start, end);
 	mm->tlb_flush_pending = false;
 }

@@ -19,32 +19,6 @@ void vm_stat_account(struct mm_struct *mm, u32 flags, struct file *file, s64 pag
 
 /* ---- mmap ----------------------------------------------------------------------------------- */
 
-static int deny_write_access(struct file_inode *inode)
-{
-	if (inode->i_writecount > 0)
-		return -ETXTBSY;
-	inode->i_writecount--;
-	return 0;
-}
-
-static void allow_write_access(struct file_inode *inode)
-{
-	inode->i_writecount++;
-}
-
-static int mapping_map_writable(struct address_space *mapping)
-{
-	if (mapping->i_mmap_writable < 0)
-		return -EPERM;
-	mapping->i_mmap_writable++;
-	return 0;
-}
-
-static void mapping_unmap_writable(struct address_space *mapping)
-{
-	mapping->i_mmap_writable--;
-}
-
 /* Private and writable: each page may become a copy, which is promised memory now. */
 static bool accountable_mapping(u32 vm_flags)
 {
@@ -127,6 +101,10 @@ static u64 mmap_region(struct ctx *cx, struct mm_struct *mm, struct file *file, 
 			err = -ENODEV;
 			goto unmap_and_free_vma;
 		}
+	} else if (vm_flags & VM_SHARED) {
+		err = shmem_zero_setup(cx, vma);
+		if (err)
+			goto free_vma;
 	}
 
 	vma_link(cx, mm, vma, prev, link, parent);
@@ -137,6 +115,7 @@ static u64 mmap_region(struct ctx *cx, struct mm_struct *mm, struct file *file, 
 		if (vm_flags & VM_DENYWRITE)
 			allow_write_access(file->f_inode);
 	}
+	file = vma->vm_file;
 out:
 	vm_stat_account(mm, vm_flags, file, (s64)(len >> PAGE_SHIFT));
 	vma->vm_flags |= VM_SOFTDIRTY;
@@ -183,8 +162,6 @@ static int file_mmap_permission(const struct file *file, u32 prot, u32 flags, u3
 			return -EPERM;
 		*vm_flags &= ~VM_MAYEXEC;
 	}
-	if ((*vm_flags & VM_SHARED) && (prot & PROT_WRITE))
-		return -EOPNOTSUPP;
 	return 0;
 }
 
@@ -221,7 +198,9 @@ u64 do_mmap(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u
 	} else {
 		switch (flags & MAP_TYPE) {
 		case MAP_SHARED:
-			return (u64)-EOPNOTSUPP;
+			pgoff = 0;
+			vm_flags |= VM_SHARED | VM_MAYSHARE;
+			break;
 		case MAP_PRIVATE:
 			pgoff = addr >> PAGE_SHIFT;
 			break;

@@ -92,8 +92,6 @@ static int do_mprotect(struct ctx *cx, struct mm_struct *mm, u64 start, u64 end,
 		/* The MAY bits are the permissions shifted by four. */
 		if ((newflags & ~(newflags >> 4)) & VM_ACCESS_FLAGS)
 			return -EACCES;
-		if ((newflags & VM_SHARED) && (newflags & VM_WRITE))
-			return -EOPNOTSUPP;
 
 		err = mprotect_fixup(cx, vma, &prev, start, min_u64(vma->vm_end, end), newflags);
 		if (err)

@@ -20,6 +20,7 @@ static const struct {
 	[CACHE_linux_binprm] = {"linux_binprm", sizeof(struct linux_binprm), 8},
 	[CACHE_file] = {"filp", sizeof(struct file), 8},
 	[CACHE_inode] = {"inode_cache", sizeof(struct file_inode), 8},
+	[CACHE_dentry] = {"dentry", sizeof(struct dentry), 8},
 };
 
 int kmem_caches_init(struct machine *m)

@@ -30,8 +30,9 @@ static bool __vm_enough_memory(const struct machine *m, const struct mm_struct *
 	case OVERCOMMIT_ALWAYS:
 		return true;
 	case OVERCOMMIT_GUESS:
-		/* What is free, and the page cache, which can be had back. */
-		allowed = (s64)m->cfg.mem - (s64)m->pages_in_use + (s64)m->nr_alloc[PAGE_FILE];
+		/* What is free, and the page cache of files, which can be had back. */
+		allowed = (s64)m->cfg.mem - (s64)m->pages_in_use + (s64)m->nr_alloc[PAGE_FILE] -
+			  (s64)m->nr_shmem;
 		return allowed - admin_reserve(m) > (s64)pages;
 	default:
 		allowed = (s64)(m->cfg.mem * m->cfg.overcommit_ratio / 100) - admin_reserve(m);

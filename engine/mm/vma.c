@@ -270,9 +270,22 @@ void detach_vmas_to_be_unmapped(struct ctx *cx, struct mm_struct *mm, struct vm_
 	vmacache_invalidate(cx, mm);
 }
 
+bool vma_wants_writenotify(const struct vm_area_struct *vma)
+{
+	const u32 shared_writable = VM_WRITE | VM_SHARED;
+
+	return (vma->vm_flags & shared_writable) == shared_writable && vma->vm_file &&
+	       !vma->vm_file->f_inode->shmem;
+}
+
+/* A first store to a page that must be known to be dirty has to fault: no write bit till then. */
 void vma_set_page_prot(struct vm_area_struct *vma)
 {
-	vma->vm_page_prot = vm_get_page_prot(vma->vm_flags);
+	u32 vm_flags = vma->vm_flags;
+
+	if (vma_wants_writenotify(vma))
+		vm_flags &= ~VM_SHARED;
+	vma->vm_page_prot = vm_get_page_prot(vm_flags);
 }
 
 /* ---- changing ranges (facts §7.5, §7.6) ----------------------------------------------------- */

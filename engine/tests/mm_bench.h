@@ -173,21 +173,6 @@ static inline u64 bench_mmap(struct bench *b, u64 addr, u64 pages, u32 prot, u32
 	return (u64)ret;
 }
 
-/*
- * A shared file mapping that can be written to. mmap() does not give one yet; the faults and the
- * unmapping know what to do with it.
- */
-static inline u64 bench_mmap_shared(struct bench *b, u64 addr, u64 pages, struct file *file)
-{
-	struct vm_area_struct *vma;
-
-	addr = bench_mmap(b, addr, pages, PROT_READ, MAP_SHARED, file);
-	vma = find_vma(&b->cx, b->cx.curr->mm, addr);
-	vma->vm_flags |= VM_WRITE;
-	vma_set_page_prot(vma);
-	return addr;
-}
-
 static inline void bench_write(struct bench *b, u64 addr, u64 tag)
 {
 	assert_int_equal(access_user(&b->cx, addr, true, &tag), ACCESS_OK);

@@ -143,6 +143,8 @@ static void each_row_fires(void **state)
 	MORE(slab_linux_binprm, m->caches[CACHE_linux_binprm].live);
 	MORE(slab_file, m->caches[CACHE_file].live);
 	MORE(slab_inode, m->caches[CACHE_inode].live);
+	MORE(slab_dentry, m->caches[CACHE_dentry].live);
+	MORE(pages_shmem, m->nr_shmem);
 	MORE(pages_anon, m->nr_alloc[PAGE_ANON]);
 	MORE(pages_file, m->nr_alloc[PAGE_FILE]);
 	MORE(pages_pgd, m->nr_alloc[PAGE_PGD]);

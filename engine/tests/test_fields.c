@@ -34,6 +34,7 @@ typedef struct page page;
 typedef struct address_space address_space;
 typedef struct file_inode file_inode;
 typedef struct file file;
+typedef struct dentry dentry;
 typedef struct module module;
 typedef struct linux_binfmt linux_binfmt;
 typedef struct anon_vma anon_vma;
@@ -132,6 +133,8 @@ static void add_of_files(struct objects *o, struct machine *m, const char *type)
 	list_for_each_entry(file, &m->files, files) {
 		if (!strcmp(type, "file"))
 			add(o, file);
+		else if (!strcmp(type, "dentry"))
+			add(o, file->f_dentry);
 	}
 	list_for_each_entry(inode, &m->inodes, inodes) {
 		if (!strcmp(type, "file_inode"))
@@ -334,6 +337,9 @@ static void each_field_is_noticed(void **state)
 		image.exe = ws[i].file;
 		assert_int_equal(sys_execve(&ws[i].fx.cx, &image, &killed), 0);
 		fx_run(&ws[i].fx, child);
+		assert_int_equal(sys_mmap(&ws[i].fx.cx, fx_addr(24), PAGE_SIZE, RW,
+					  MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
+				 fx_addr(24));
 		fx_write(&ws[i].fx, 3, 0x501);
 		assert_int_equal(fl_check_machine(ws[i].m, NULL, NULL, NULL), 0);
 		b[i] = (struct before){fl_digest(ws[i].m, false), fl_digest(ws[i].m, true)};

@@ -136,7 +136,7 @@ static void test_shared(void **state)
 	t = bench_exec(&b, IMAGE);
 	file = file_create(&b.cx, 2, FMODE_READ | FMODE_WRITE);
 	assert_int_equal(file->f_inode->i_writecount, 1);
-	bench_mmap_shared(&b, BASE, 2, file);
+	bench_mmap(&b, BASE, 2, RW, MAP_SHARED, file);
 	bench_mmap(&b, BASE + 0x200000, 2, PROT_READ, MAP_PRIVATE, file);
 	bench_write(&b, BASE, 0x11);
 	assert_true(bench_pte(&b, t->mm, BASE) & _PAGE_DIRTY);

@@ -344,6 +344,12 @@ static void break_pte_exec(struct world *w)
 	POKE(w, *entry_of(w, w->mm, 0), *entry_of(w, w->mm, 0) & ~_PAGE_NX);
 }
 
+static void break_shared_dirty(struct world *w)
+{
+	POKE(w, w->text->vm_flags, w->text->vm_flags | VM_SHARED | VM_MAYSHARE | VM_WRITE);
+	POKE(w, *entry_of(w, w->mm, 8), *entry_of(w, w->mm, 8) | _PAGE_RW);
+}
+
 /* ---- counters ------------------------------------------------------------------------------- */
 
 #define BREAK_MM_COUNTER(name, lvalue)                     \
@@ -547,6 +553,21 @@ static void break_committed(struct world *w)
 	POKE(w, w->m->vm_committed_as, w->m->vm_committed_as + 3);
 }
 
+static void break_shmem_charge(struct world *w)
+{
+	POKE(w, w->file->f_inode->charged, 2);
+}
+
+static void break_nr_shmem(struct world *w)
+{
+	POKE(w, w->m->nr_shmem, 1);
+}
+
+static void break_file_dentry(struct world *w)
+{
+	POKE(w, w->file->f_inode->shmem, true);
+}
+
 static void break_page_refcount(struct world *w)
 {
 	struct page *page = page_of(w, w->mm, 0);
@@ -697,6 +718,8 @@ static const struct breakage breakages[] = {
 	{"pte_prot_none", "mm#0 address 0x20000000", "closed", "open", break_pte_open, true, NULL},
 	{"pte_exec", "mm#0 address 0x20000000", "not executable", "executable", break_pte_exec,
 	 true, NULL},
+	{"shared_dirty", "mm#0 address 0x20008000", NULL, "a clean one", break_shared_dirty, true,
+	 NULL},
 	{"total_vm", "mm#0", NULL, NULL, break_total_vm, true, NULL},
 	{"shared_vm", "mm#0", "6", "7", break_shared_vm, true, NULL},
 	{"exec_vm", "mm#0", "4", "5", break_exec_vm, true, NULL},
@@ -742,6 +765,9 @@ static const struct breakage breakages[] = {
 	{"shared_locks", NULL, "rwsem: free", "held", break_av_lock, false, NULL},
 	{"shared_locks", "inode 1", "i_mmap_rwsem: free", "held", break_i_mmap_lock, false, NULL},
 	{"committed", "machine", NULL, NULL, break_committed, false, NULL},
+	{"shmem_charge", "inode 1", "0", "2", break_shmem_charge, false, NULL},
+	{"nr_shmem", "machine", "0", "1", break_nr_shmem, false, NULL},
+	{"file_dentry", "file#0 of inode 1", NULL, "not so", break_file_dentry, false, NULL},
 	{"page_refcount", NULL, "2", "3", break_page_refcount, false, NULL},
 	{"page_refcount", NULL, "3", "2", break_cached_refcount, false, NULL},
 	{"page_mapcount", NULL, "2", "1", break_page_mapcount, false, NULL},

@@ -104,12 +104,6 @@ static void test_access_refused(void **state)
 	bench_write(&b, BASE + 2 * PAGE_SIZE, 5);
 	assert_int_equal(bench_read(&b, BASE + 2 * PAGE_SIZE), 5);
 
-	/* an object that has no file has no pages either */
-	find_vma(&b.cx, t->mm, BASE)->vm_flags |= VM_SHARED;
-	assert_int_equal(access_user(&b.cx, BASE, false, &tag), ACCESS_SIGBUS);
-	find_vma(&b.cx, t->mm, BASE)->vm_flags &= ~VM_SHARED;
-	assert_int_equal(bench_read(&b, BASE), 0);
-
 	/* entries follow mprotect, contents stay */
 	assert_int_equal(sys_mprotect(&b.cx, BASE + 2 * PAGE_SIZE, PAGE_SIZE, PROT_NONE), 0);
 	assert_true(bench_pte(&b, t->mm, BASE + 2 * PAGE_SIZE) & _PAGE_PROTNONE);
@@ -646,7 +640,7 @@ static void test_dirty_flush(void **state)
 		bench_up(&b, "levels=4");
 		t = bench_exec(&b, IMAGE);
 		file = make_rw_file(&b);
-		bench_mmap_shared(&b, BASE, 2, file);
+		bench_mmap(&b, BASE, 2, RW, MAP_SHARED, file);
 		bench_read(&b, BASE);
 		if (dirty)
 			bench_write(&b, BASE, 0x55);

@@ -256,14 +256,15 @@ static void gen_mmap(struct gen *g, const struct live_task *t, struct op *op)
 
 	if (file != NO_REF) {
 		flags = MAP_PRIVATE;
-		if (chance(g, 40)) {
+		if (chance(g, 50))
 			flags = MAP_SHARED;
-			prot &= ~PROT_WRITE;
-		}
 		op->args[4].ref = file;
 		op->args[5].val = chance(g, 60) ? 0 : pages(below(g, 6));
 	} else if (chance(g, 2)) {
 		flags = below(g, 2) ? MAP_PRIVATE | MAP_SHARED | MAP_ANONYMOUS : MAP_ANONYMOUS;
+	} else if (chance(g, 20)) {
+		flags = MAP_SHARED | MAP_ANONYMOUS;
+		flags |= chance(g, 20) ? MAP_NORESERVE : 0;
 	}
 	if (chance(g, 60)) {
 		op->args[0] = window_addr(g);
@@ -446,6 +447,12 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 	case OP_close:
 		gen_close(g, op);
 		return 0;
+	case OP_truncate:
+		op->args[1].val = chance(g, 80) ? pages(below(g, 6)) : some_len(g);
+		/* fall through */
+	case OP_seal:
+		op->args[0].ref = pick_file(g);
+		return 0;
 	case OP_binfmt_going:
 		op->args[0].val = chance(g, 70) ? 0 : 1;
 		op->args[1].val = below(g, 2);
@@ -525,6 +532,8 @@ static bool fits(struct gen *g, const struct live_task *t, enum op_code code)
 	case OP_exit:
 		return g->nr_tasks > 1 && (t->ref != 0 || chance(g, 10));
 	case OP_close:
+	case OP_truncate:
+	case OP_seal:
 		return g->nr_files > 0;
 	case OP_fork:
 	case OP_clone:

@@ -58,9 +58,14 @@ static const struct row {
 	int err;
 } errors[] = {
 	{OP_mmap, SITE_mmap_region_hook, OUT_ERRNO, ENODEV},
+	{OP_mmap, SITE_shmem_inode, OUT_ERRNO, ENOSPC},
+	{OP_mmap, SITE_shmem_file, OUT_ERRNO, ENFILE},
 	{OP_mmap, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_munmap, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_mprotect, SITE_none, OUT_ERRNO, ENOMEM},
+	/* to who touches it, an object that may not have another page is a full disk */
+	{OP_read, SITE_shmem_block_acct, OUT_SIGBUS, 0},
+	{OP_write, SITE_shmem_block_acct, OUT_SIGBUS, 0},
 	{OP_read, SITE_none, OUT_OOM, 0},
 	{OP_write, SITE_none, OUT_OOM, 0},
 	{OP_fork, SITE_copy_process_signal, OUT_ERRNO, ERESTARTNOINTR},

@@ -128,11 +128,15 @@ static void do_exec(struct target *t, struct call *c)
 	}
 }
 
+static u64 len_pages(u64 len)
+{
+	return (len >> PAGE_SHIFT) + !!offset_in_page(len);
+}
+
 static void do_open(struct target *t, struct call *c)
 {
-	u64 len = c->op->args[0].val;
-	struct file *file = file_create(&t->cx, (len >> PAGE_SHIFT) + !!offset_in_page(len),
-					(u32)c->op->args[1].val);
+	struct file *file =
+		file_create(&t->cx, len_pages(c->op->args[0].val), (u32)c->op->args[1].val);
 
 	if (!file) {
 		set_errno_or_value(c->out, -ENFILE);
@@ -168,6 +172,11 @@ static bool needs_mm(enum op_code code)
 	}
 }
 
+static bool needs_file(enum op_code code)
+{
+	return code == OP_close || code == OP_truncate || code == OP_seal;
+}
+
 bool target_operands(const struct target *t, struct call *c)
 {
 	const struct op_info *info = &op_table[c->op->code];
@@ -186,7 +195,7 @@ bool target_operands(const struct target *t, struct call *c)
 		if (info->args[i].kind == ARG_FILE && !target_file(t, a->ref, &c->file))
 			return false;
 	}
-	return c->op->code != OP_close || c->file;
+	return !needs_file((enum op_code)c->op->code) || c->file;
 }
 
 void target_do_op(struct target *t, void *arg)
@@ -260,6 +269,12 @@ void target_do_op(struct target *t, void *arg)
 		break;
 	case OP_kernel_map:
 		set_errno_or_value(out, kernel_map(&t->cx, a[0].val));
+		break;
+	case OP_truncate:
+		set_errno_or_value(out, sys_ftruncate(&t->cx, c->file, len_pages(a[1].val)));
+		break;
+	case OP_seal:
+		set_errno_or_value(out, sys_seal_write(&t->cx, c->file));
 		break;
 	case NR_OPS:
 		break;

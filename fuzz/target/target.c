@@ -249,6 +249,7 @@ static bool touches_all(enum op_code code)
 	case OP_kthread:
 	case OP_exec:
 	case OP_exit:
+	case OP_truncate:
 		return true;
 	default:
 		return false;

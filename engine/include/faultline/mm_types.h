@@ -114,6 +114,7 @@ struct page {
 	u8 type;       /* enum page_type */
 	u8 order;
 	u8 entry_shift;		   /* tables: log2 of the bytes of an entry, 2 or 3 */
+	bool dirty;		   /* PAGE_FILE: reading it in again would not give what it holds */
 	u16 nr_entries;		   /* tables: entries that are not none, kept by pt_set() */
 	gfp_t gfp;		   /* of the request, handed back on free */
 	pgoff_t index;		   /* user pages: offset in the object, as a linear page index */
@@ -163,7 +164,13 @@ struct address_space {
 
 struct file_inode {
 	u32 ino;
-	u64 size; /* in pages; a page past it is SIGBUS */
+	u64 size;      /* in pages; a page past it is SIGBUS */
+	u64 disk_size; /* pages from here on have never been written out: they are read in as zeroes
+			*/
+	bool sealed;   /* nobody may map it to share what is written: i_mmap_writable is -1 */
+	bool shmem;    /* the object behind a shared anonymous mapping */
+	bool noreserve; /* shmem: charged page by page, not as a whole */
+	u64 charged;	/* shmem: pages of commit charge, given back at eviction */
 	struct address_space i_data;
 	s32 i_writecount; /* > 0 writers, < 0 mappings that deny writing */
 	atomic_t i_count; /* open files */
@@ -175,10 +182,16 @@ struct file_inode {
 #define FMODE_WRITE 2u
 #define FMODE_EXEC  4u /* not on a noexec mount */
 
+/* Name of an object that is in no directory: it holds the inode, and one file holds it. */
+struct dentry {
+	struct file_inode *d_inode;
+};
+
 struct file {
 	atomic_t f_count;
 	u32 f_mode;
 	struct file_inode *f_inode;
+	struct dentry *f_dentry; /* shmem only: owns the reference to the inode */
 	bool opened; /* the bench still holds the reference that file_create() gave it */
 	struct list_head files;
 	u32 seen[2];
@@ -385,6 +398,7 @@ enum fl_cache {
 	CACHE_linux_binprm,
 	CACHE_file,
 	CACHE_inode,
+	CACHE_dentry,
 	NR_CACHES
 };
 
@@ -445,6 +459,7 @@ struct machine {
 	u32 nr_mms;
 
 	s64 vm_committed_as; /* pages */
+	u64 nr_shmem;	     /* page-cache pages of shmem objects: no file holds their content */
 
 	struct list_head tasks; /* alive and dying, not the idle ones */
 	u32 nr_tasks;
@@ -453,7 +468,7 @@ struct machine {
 	struct rq rqs[8];
 
 	struct list_head inodes, files;
-	u32 next_ino;
+	u32 next_ino, next_shmem_ino;
 	struct module modules[NR_BINFMTS];
 	struct linux_binfmt binfmts[NR_BINFMTS];
 

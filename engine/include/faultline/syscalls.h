@@ -45,12 +45,9 @@ struct task_struct;
  * anonymous; EINVAL len 0; ENOMEM len wraps; EOVERFLOW offset wraps; ENOMEM more than max_map_count
  * VMAs; ENOMEM no room, EINVAL unaligned MAP_FIXED; EINVAL neither or both of SHARED and PRIVATE;
  * for a file EACCES or EPERM by its mode; ENOMEM commit charge or VMA; ETXTBSY; ENODEV from
- * ->mmap().
- *
- * EOPNOTSUPP, after the checks of the mode: memory that several mms write to. The engine has no
- * shared anonymous objects and does not track dirty file pages yet, so MAP_SHARED|MAP_ANONYMOUS and
- * writable MAP_SHARED of a file are refused, and so is sys_mprotect() that would make the latter
- * out of a read-only mapping of a writable file.
+ * ->mmap(). For MAP_SHARED|MAP_ANONYMOUS instead of the file's: ENOMEM commit charge or dentry;
+ * ENOSPC inode; ENFILE file of the object. EPERM also for a shared mapping of a sealed file that is
+ * open to write.
  */
 s64 sys_mmap(struct ctx *cx, u64 addr, u64 len, u32 prot, u32 flags, struct file *file, u64 offset);
 s64 sys_munmap(struct ctx *cx, u64 addr, u64 len);
@@ -113,15 +110,26 @@ struct exec_image {
 /*
  * Replaces the caller's image. 0; or a negative errno with the old image intact; or, past the point
  * of no return, a negative errno with *killed set: the caller has a new mm and must exit.
- * -ENOMEM; -E2BIG when the arguments are too long or a page of theirs cannot be had; -ENOEXEC when
- * the format's module gives no reference or a segment is malformed; -EINVAL when the image does not
- * fit below the stack; -EFAULT (killed) when the stack cannot grow. A vfork parent is woken at the
- * point of no return. Other tasks on the old mm stay there. Source: facts §4.9, §19.2, §25.
+ * -ENOMEM; -ETXTBSY when a file of it is open for writing; -E2BIG when the arguments are too long
+ * or a page of theirs cannot be had; -ENOEXEC when the format's module gives no reference or a
+ * segment is malformed; -EINVAL when the image does not fit below the stack; -EFAULT (killed) when
+ * the stack cannot grow. A vfork parent is woken at the point of no return. Other tasks on the old
+ * mm stay there. Source: facts §4.9, §19.2, §25.
  */
 s64 sys_execve(struct ctx *cx, const struct exec_image *image, bool *killed);
 /* Ends cx->curr. It stays current, without an mm, until run_on() puts another task on the CPU. */
 void do_exit(struct ctx *cx);
 
+/*
+ * Gives a file a new size in pages. 0, or -EINVAL for a file that is not open to write. What is
+ * past the new end is unmapped in every mm, private copies included. Source: facts §23.
+ */
+s64 sys_ftruncate(struct ctx *cx, struct file *file, u64 pages);
+/*
+ * From now on nobody may map the file to share what is written to it. 0; -EPERM for a file that is
+ * not open to write; -EBUSY while somebody has it mapped so.
+ */
+s64 sys_seal_write(struct ctx *cx, struct file *file);
 /* Writes LDT entry idx. 0, -EINVAL, -ENOMEM; -ENOSYS without the ldt option. */
 s64 sys_modify_ldt(struct ctx *cx, u32 idx, u64 entry);
 

@@ -57,18 +57,18 @@ static void test_known_seed(void **state)
 {
 	static const char want[] = "# faultline 1\n"
 				   "machine ptl_objects=1 teardown=oldest\n"
-				   "t0: f0 = open(2p, rwx)\n"
-				   "t0: t1 = vfork()\n"
-				   "t1: exit()\n"
-				   "t0: close(f0)\n"
-				   "t0: t2 = fork()\n"
-				   "t0: t3 = fork()\n"
-				   "t3: exit()\n"
-				   "t2: brk(brk+10p) !slab:1\n"
-				   "t2: r0 = mmap(0x0, 2p, rx, private|anon)\n"
-				   "t2: mprotect(r0, 1p, rw)\n"
-				   "t2: read(r0)\n"
-				   "t2: mprotect(r0+1p, 1p, w)\n";
+				   "t0: r0 = mmap(w+62p, 3p, r, private|anon)\n"
+				   "t0: r1 = mmap(w+10p, 6p, none, private|anon|fixed)\n"
+				   "t0: yield()\n"
+				   "t0: mprotect(r0+1p, 1p, rx)\n"
+				   "t0: read(r0+2p)\n"
+				   "t0: brk(brk+10p) !slab:1\n"
+				   "t0: modify_ldt(5, 0x254)\n"
+				   "t0: r2 = mremap(r1+5p, 1p, 2p, 0)\n"
+				   "t0: exec()\n"
+				   "t0: f0 = open(4p, rw)\n"
+				   "t0: t1 = fork()\n"
+				   "t1: modify_ldt(2, 0xc4)\n";
 	struct program p;
 	char *text;
 
