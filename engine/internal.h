@@ -344,6 +344,29 @@ int security_vm_enough_memory_mm(struct ctx *cx, struct mm_struct *mm, u64 pages
 				 enum fl_site site);
 void vm_unacct_memory(struct ctx *cx, u64 pages);
 
+/* ---- mm/mlock.c (facts §7.14) --------------------------------------------------------------- */
+
+/* A locked VMA maps page now; nobody does any more; one VMA fewer does, perhaps. */
+void mlock_vma_page(struct ctx *cx, struct page *page);
+void clear_page_mlock(struct ctx *cx, struct page *page);
+void munlock_vma_page(struct ctx *cx, struct page *page);
+/* Takes the mark off vma and lets its pages in [start, end) go; locked_vm is the caller's. */
+void munlock_vma_pages_range(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end);
+/*
+ * Faults in what [start, end) of vma lacks and marks the pages if it is locked. -ENOMEM, or -EFAULT
+ * for what cannot be accessed, with the pages before it there. Locks: mmap_sem.
+ */
+int populate_vma_page_range(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end);
+/* The same for all VMAs of a range. Takes mmap_sem for reading. */
+int __mm_populate(struct ctx *cx, struct mm_struct *mm, u64 start, u64 len, bool ignore_errors);
+static inline void mm_populate(struct ctx *cx, struct mm_struct *mm, u64 start, u64 len)
+{
+	(void)__mm_populate(cx, mm, start, len, true);
+}
+bool can_do_mlock(const struct ctx *cx);
+/* -EAGAIN: len bytes with these flags would be more than may be locked. */
+int mlock_future_check(const struct ctx *cx, const struct mm_struct *mm, u32 flags, u64 len);
+
 /* ---- mm/mprotect.c (facts §7.13) ------------------------------------------------------------ */
 
 int mprotect_fixup(struct ctx *cx, struct vm_area_struct *vma, struct vm_area_struct **pprev,

@@ -382,12 +382,14 @@ static void check_page(struct chk *c, const struct page *page)
 		mapped = 0;
 	}
 	chk_eq(c, CHK_page_mapcount, __func__, obj, mapped, (u64)(s64)page->_mapcount);
+	chk_true(c, CHK_page_mlocked, __func__, obj, !page->mlocked || mapped != 0,
+		 "entries that map it", "none, or no user page");
 }
 
 static void check_pages(struct chk *c)
 {
 	const struct machine *m = c->m;
-	u64 types[NR_PAGE_TYPES] = {0}, pages = 0;
+	u64 types[NR_PAGE_TYPES] = {0}, pages = 0, mlocked = 0;
 
 	for (u32 i = 0; i < m->nr_chunks; i++) {
 		for (u32 j = 0; j < MEM_MAP_CHUNK; j++) {
@@ -403,6 +405,7 @@ static void check_pages(struct chk *c)
 			if (page->type == PAGE_PGD && page != m->init_mm.pgd &&
 			    m->geo.shared_kernel_pmd)
 				continue;
+			mlocked += page->mlocked;
 			types[page->type]++;
 			pages += (u64)1 << page->order;
 		}
@@ -411,6 +414,7 @@ static void check_pages(struct chk *c)
 		chk_eq(c, CHK_page_types, __func__, chk_obj(OBJ_TYPE, NULL, i), types[i],
 		       m->nr_alloc[i]);
 	chk_eq(c, CHK_pages_in_use, __func__, chk_obj(OBJ_MACHINE, m, 0), pages, m->pages_in_use);
+	chk_eq(c, CHK_nr_mlock, __func__, chk_obj(OBJ_MACHINE, m, 0), mlocked, (u64)m->nr_mlock);
 }
 
 static void check_pgd_list(struct chk *c)

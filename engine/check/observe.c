@@ -163,6 +163,7 @@ static u32 page_number(struct observer *o, struct page *page)
 	obs(o, OBS_page_mapcount, n, 0, (u64)(s64)page->_mapcount);
 	obs(o, OBS_page_count_extra, n, 0,
 	    (u64)((s64)atomic_read(&page->_refcount) - page->_mapcount - page->cache_node.linked));
+	obs(o, OBS_page_mlocked, n, 0, page->mlocked);
 	if (page->type == PAGE_FILE) {
 		obs(o, OBS_page_inode, n, 0,
 		    page->mapping ? inode_number(page->mapping->host) : NO_SUCH);
@@ -743,6 +744,7 @@ static void observe_machine(struct observer *o)
 	obs(o, OBS_machine_committed, 0, 0, (u64)m->vm_committed_as);
 	obs(o, OBS_machine_locks_held, 0, 0, m->locks_held);
 	obs(o, OBS_machine_check_alerts, 0, 0, m->check_alerts);
+	obs(o, OBS_machine_nr_mlock, 0, 0, (u64)m->nr_mlock);
 	obs(o, OBS_machine_next_pid, 0, 0, m->next_pid);
 	obs(o, OBS_machine_nr_shmem, 0, 0, m->nr_shmem);
 	obs(o, OBS_machine_next_ino, 0, 0, m->next_ino);

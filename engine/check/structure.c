@@ -21,6 +21,8 @@ static void check_vma(struct chk *c, const struct mm_struct *mm, const struct vm
 		bad = "VM_GROWSDOWN with a file";
 	else if ((flags & VM_LOCKED) && (flags & VM_SPECIAL))
 		bad = "VM_LOCKED on a special mapping";
+	else if ((flags & VM_LOCKONFAULT) && !(flags & VM_LOCKED))
+		bad = "VM_LOCKONFAULT without VM_LOCKED";
 	else if (perm & ~(flags / (VM_MAYREAD / VM_READ)))
 		bad = "an access without its VM_MAY bit";
 	chk_true(c, CHK_vma_flags, __func__, obj, !bad, "flags that fit together", bad ? bad : "");

@@ -305,7 +305,7 @@ static int dup_mmap(struct ctx *cx, struct mm_struct *mm, struct mm_struct *oldm
 		tmp->vm_mm = mm;
 		if (anon_vma_fork(cx, tmp, mpnt))
 			goto fail_nomem_anon_vma_fork;
-		tmp->vm_flags &= ~VM_LOCKED;
+		tmp->vm_flags &= VM_LOCKED_CLEAR_MASK;
 		tmp->vm_next = tmp->vm_prev = NULL;
 
 		file = tmp->vm_file;

@@ -40,6 +40,8 @@ static void add_new_anon_page(struct ctx *cx, const struct vm_fault *vmf, struct
 	BUG_ON(cx, !vma->anon_vma);
 	vmf->mm->rss_stat[MM_ANONPAGES]++;
 	page_add_new_anon_rmap(page, vma, vmf->addr);
+	if ((vma->vm_flags & (VM_LOCKED | VM_SPECIAL)) == VM_LOCKED)
+		mlock_vma_page(cx, page);
 	pt_set(vmf->pt, vmf->idx,
 	       maybe_mkwrite(mk_pte(page, vma->vm_page_prot) | _PAGE_DIRTY, vma));
 }
@@ -193,6 +195,8 @@ static unsigned int wp_page_copy(struct ctx *cx, const struct vm_fault *vmf, str
 		page_remove_rmap(cx, old_page);
 	spin_unlock(cx, &vmf->mm->page_table_lock);
 
+	if (old_page && (vmf->vma->vm_flags & VM_LOCKED))
+		munlock_vma_page(cx, old_page);
 	if (old_page)
 		put_page(cx, old_page);
 	return 0;

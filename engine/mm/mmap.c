@@ -4,6 +4,8 @@
 #include "internal.h"
 
 #define MAP_TYPE 0x0fu
+/* Pages that one mmap() faults in at most, where the limit of locked memory does not say. */
+#define POPULATE_MAX 65536u
 
 void vm_stat_account(struct mm_struct *mm, u32 flags, struct file *file, s64 pages)
 {
@@ -118,6 +120,12 @@ static u64 mmap_region(struct ctx *cx, struct mm_struct *mm, struct file *file, 
 	file = vma->vm_file;
 out:
 	vm_stat_account(mm, vm_flags, file, (s64)(len >> PAGE_SHIFT));
+	if (vm_flags & VM_LOCKED) {
+		if (vm_flags & VM_SPECIAL)
+			vma->vm_flags &= VM_LOCKED_CLEAR_MASK;
+		else
+			mm->locked_vm += len >> PAGE_SHIFT;
+	}
 	vma->vm_flags |= VM_SOFTDIRTY;
 	vma_set_page_prot(vma);
 	return addr;
@@ -191,6 +199,14 @@ u64 do_mmap(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u
 
 	vm_flags |= (prot & VM_ACCESS_FLAGS) | mm->def_flags | VM_MAYREAD | VM_MAYWRITE |
 		    VM_MAYEXEC;
+	if (flags & MAP_LOCKED) {
+		if (!can_do_mlock(cx))
+			return (u64)-EPERM;
+		vm_flags |= VM_LOCKED;
+	}
+	err = mlock_future_check(cx, mm, vm_flags, len);
+	if (err)
+		return (u64)err;
 	if (file) {
 		err = file_mmap_permission(file, prot, flags, &vm_flags);
 		if (err)
@@ -218,6 +234,7 @@ u64 do_mmap(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u
 s64 sys_mmap(struct ctx *cx, u64 addr, u64 len, u32 prot, u32 flags, struct file *file, u64 offset)
 {
 	struct mm_struct *mm = cx->curr->mm;
+	bool populate;
 	u64 ret;
 
 	if (!mm || offset_in_page(offset))
@@ -229,7 +246,13 @@ s64 sys_mmap(struct ctx *cx, u64 addr, u64 len, u32 prot, u32 flags, struct file
 
 	down_write(cx, &mm->mmap_sem);
 	ret = do_mmap(cx, mm, file, addr, len, prot, flags, 0, offset >> PAGE_SHIFT);
+	populate = (mm->def_flags & VM_LOCKED) || (flags & MAP_LOCKED);
+	/* Of more than there is memory for, not even the beginning is worth the while. */
+	if ((flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
+		populate |= len >> PAGE_SHIFT <= min_u64(cx->m->cfg.mem, POPULATE_MAX);
 	up_write(cx, &mm->mmap_sem);
+	if (populate && !IS_ERR_VALUE(ret))
+		mm_populate(cx, mm, ret, PAGE_ALIGN(len));
 	return (s64)ret;
 }
 
@@ -261,6 +284,18 @@ static void remove_vma_list(struct ctx *cx, struct mm_struct *mm, struct vm_area
 		vma = remove_vma(cx, vma);
 	}
 	vm_unacct_memory(cx, nr_accounted);
+}
+
+/* The VMAs from vma on that begin below end are to go. */
+static void munlock_vmas(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma, u64 end)
+{
+	for (; vma && vma->vm_start < end; vma = vma->vm_next) {
+		STEP(cx);
+		if (!(vma->vm_flags & VM_LOCKED))
+			continue;
+		mm->locked_vm -= vma_pages(vma);
+		munlock_vma_pages_range(cx, vma, vma->vm_start, vma->vm_end);
+	}
 }
 
 int do_munmap(struct ctx *cx, struct mm_struct *mm, u64 start, u64 len)
@@ -301,6 +336,8 @@ int do_munmap(struct ctx *cx, struct mm_struct *mm, u64 start, u64 len)
 
 	/* Nothing fails from here on. */
 	vma = prev ? prev->vm_next : mm->mmap;
+	if (mm->locked_vm)
+		munlock_vmas(cx, mm, vma, end);
 	detach_vmas_to_be_unmapped(cx, mm, vma, prev, end);
 	unmap_region(cx, mm, vma, prev, start, end);
 	remove_vma_list(cx, mm, vma);
@@ -337,6 +374,8 @@ u64 do_brk(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len)
 	ret = get_unmapped_area(cx, mm, addr, len, MAP_FIXED);
 	if (IS_ERR_VALUE(ret))
 		return ret;
+	if (mlock_future_check(cx, mm, mm->def_flags, len))
+		return (u64)-EAGAIN;
 	if (clear_old_mappings(cx, mm, addr, len, &prev, &link, &parent))
 		return (u64)-ENOMEM;
 	if ((u64)mm->map_count > cx->m->cfg.max_map_count)
@@ -356,6 +395,8 @@ u64 do_brk(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len)
 out:
 	/* Of the statistics, only this one counts a heap in 4.4. */
 	mm->total_vm += len >> PAGE_SHIFT;
+	if (flags & VM_LOCKED)
+		mm->locked_vm += len >> PAGE_SHIFT;
 	vma->vm_flags |= VM_SOFTDIRTY;
 	return addr;
 }
@@ -364,6 +405,7 @@ s64 sys_brk(struct ctx *cx, u64 brk)
 {
 	struct mm_struct *mm = cx->curr->mm;
 	u64 newbrk, oldbrk, ret;
+	bool populate = false;
 
 	if (!mm)
 		return 0;
@@ -386,12 +428,15 @@ s64 sys_brk(struct ctx *cx, u64 brk)
 		goto out;
 	if (do_brk(cx, mm, oldbrk, newbrk - oldbrk) != oldbrk)
 		goto out;
+	populate = mm->def_flags & VM_LOCKED;
 
 set_brk:
 	mm->brk = brk;
 out:
 	ret = mm->brk;
 	up_write(cx, &mm->mmap_sem);
+	if (populate)
+		mm_populate(cx, mm, oldbrk, newbrk - oldbrk);
 	return (s64)ret;
 }
 
@@ -407,6 +452,8 @@ void exit_mmap(struct ctx *cx, struct mm_struct *mm)
 	struct mmu_gather tlb;
 	u64 nr_accounted = 0;
 
+	if (mm->locked_vm)
+		munlock_vmas(cx, mm, vma, ~(u64)0);
 	if (!vma) /* dup_mmap() failed before its first VMA */
 		return;
 

@@ -51,6 +51,9 @@ success:
 	vma->vm_flags = newflags;
 	vma_set_page_prot(vma);
 	change_protection(cx, vma, start, end, vma->vm_page_prot);
+	/* Locked pages that are writable now are wanted as copies of their own. */
+	if ((oldflags & (VM_WRITE | VM_SHARED | VM_LOCKED)) == VM_LOCKED && (newflags & VM_WRITE))
+		(void)populate_vma_page_range(cx, vma, start, end);
 	vm_stat_account(mm, oldflags, vma->vm_file, -(s64)nrpages);
 	vm_stat_account(mm, newflags, vma->vm_file, (s64)nrpages);
 	return 0;

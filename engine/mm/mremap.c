@@ -244,6 +244,9 @@ static struct vm_area_struct *vma_to_resize(struct ctx *cx, struct mm_struct *mm
 	/* Offsets cannot wrap: those of files are bytes, and 64 bits count them. */
 	if (vma->vm_flags & (VM_DONTEXPAND | VM_PFNMAP))
 		return NULL;
+	*err = mlock_future_check(cx, mm, vma->vm_flags, new_len - old_len);
+	if (*err)
+		return NULL;
 	*err = -ENOMEM;
 	if (vma->vm_flags & VM_ACCOUNT) {
 		if (security_vm_enough_memory_mm(cx, mm, grow, SITE_mremap_acct))
@@ -364,5 +367,7 @@ s64 sys_mremap(struct ctx *cx, u64 addr, u64 old_len, u64 new_len, u32 flags, u6
 	else
 		ret = do_mremap(cx, mm, addr, old_len, new_len, flags, &locked);
 	up_write(cx, &mm->mmap_sem);
+	if (locked && new_len > old_len)
+		mm_populate(cx, mm, ret + old_len, new_len - old_len);
 	return (s64)ret;
 }

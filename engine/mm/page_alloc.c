@@ -145,6 +145,7 @@ static void free_pages_check(struct ctx *cx, const struct page *page)
 		fl_bug(cx, FL_BUG_REFCOUNT, __func__, "page freed while mapped");
 	BUG_ON(cx, page->type == PAGE_FREE);
 	BUG_ON(cx, page->nr_entries != 0);
+	BUG_ON(cx, page->mlocked);
 	BUG_ON(cx, page->ptl);
 	BUG_ON(cx, page->pgd_user);
 	BUG_ON(cx, page->pt_mm);

@@ -276,5 +276,6 @@ void page_remove_rmap(struct ctx *cx, struct page *page)
 {
 	if (page->_mapcount <= 0)
 		fl_bug(cx, FL_BUG_REFCOUNT, __func__, "mapcount below zero");
-	page->_mapcount--;
+	if (--page->_mapcount == 0)
+		clear_page_mlock(cx, page);
 }

@@ -160,6 +160,7 @@ static void each_row_fires(void **state)
 	MORE(pages_in_use, m->pages_in_use);
 	MORE(committed, m->vm_committed_as);
 	MORE(nr_pagetable, m->nr_pagetable);
+	MORE(nr_mlock, m->nr_mlock);
 	MORE(module_refs, m->modules[1].refcnt);
 	MORE(init_mm_count, m->init_mm.mm_count.counter);
 	MORE(check_alerts, m->check_alerts);

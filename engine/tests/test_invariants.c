@@ -633,6 +633,17 @@ static void break_nr_pagetable(struct world *w)
 	POKE(w, w->m->nr_pagetable, 0);
 }
 
+static void break_nr_mlock(struct world *w)
+{
+	POKE(w, w->m->nr_mlock, 1);
+}
+
+static void break_page_mlocked(struct world *w)
+{
+	POKE(w, w->m->zero_page->mlocked, true);
+	POKE(w, w->m->nr_mlock, 1);
+}
+
 static void break_pgd_list(struct world *w)
 {
 	struct list_head *e = &w->child_mm->pgd->lru;
@@ -781,6 +792,9 @@ static const struct breakage breakages[] = {
 	{"page_holder", NULL, "1", "2", break_page_holder, false, NULL},
 	{"pages_in_use", "machine", NULL, "1", break_pages_in_use, false, NULL},
 	{"nr_pagetable", "machine", "4", "0", break_nr_pagetable, false, NULL},
+	{"nr_mlock", "machine", "0", "1", break_nr_mlock, false, NULL},
+	{"page_mlocked", NULL, "entries that map it", "none, or no user page", break_page_mlocked,
+	 false, NULL},
 	{"pgd_list", "machine", "2", "1", break_pgd_list, false, NULL},
 };
 

@@ -354,6 +354,7 @@ static void every_semantic_field_counts(void **state)
 		const struct flip flips[] = {
 			FLIP(m->vm_committed_as),
 			FLIP(m->nr_pagetable),
+			FLIP(m->nr_mlock),
 			FLIP(m->pages_in_use),
 			FLIP(m->nr_tasks),
 			FLIP(m->nr_mms),

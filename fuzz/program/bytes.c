@@ -69,6 +69,9 @@ static const u32 map_types[8] = {
 #define MAP_BYTE_NORESERVE 0x10u
 #define MAP_BYTE_STACK	   0x20u
 #define MAP_BYTE_FILE	   0x40u
+/* The second byte. */
+#define MAP_BYTE_LOCKED	  0x01u
+#define MAP_BYTE_POPULATE 0x02u
 
 static u16 get16(const u8 *b)
 {
@@ -103,7 +106,8 @@ static void put64(u8 *b, u64 v)
 	put32(b + 4, (u32)(v >> 32));
 }
 
-/* Bytes that the small form of an argument takes. All six of mmap take 11, the most there is. */
+/* Bytes that the small form of an argument takes. All five of mremap take 13; there is room for 14.
+ */
 static unsigned int small_size(enum arg_kind kind)
 {
 	switch (kind) {
@@ -111,6 +115,7 @@ static unsigned int small_size(enum arg_kind kind)
 		return 4;
 	case ARG_LEN:
 	case ARG_VALUE:
+	case ARG_MAP:
 		return 2;
 	case ARG_NONE:
 		return 0;
@@ -183,11 +188,12 @@ static u32 get_file(const struct decoder *d, u32 k)
 	return k && d->names[DEF_FILE] ? back_ref(d, DEF_FILE, k - 1) : NO_REF;
 }
 
-static u32 get_map_flags(u8 b)
+static u32 get_map_flags(u8 b, u8 more)
 {
-	return map_types[b & 7] | (b & MAP_BYTE_FIXED ? MAP_FIXED : 0) |
-	       (b & MAP_BYTE_NORESERVE ? MAP_NORESERVE : 0) | (b & MAP_BYTE_STACK ? MAP_STACK : 0) |
-	       (b & MAP_BYTE_FILE ? 0 : MAP_ANONYMOUS);
+	return (more & MAP_BYTE_LOCKED ? MAP_LOCKED : 0) |
+	       (more & MAP_BYTE_POPULATE ? MAP_POPULATE : 0) | map_types[b & 7] |
+	       (b & MAP_BYTE_FIXED ? MAP_FIXED : 0) | (b & MAP_BYTE_NORESERVE ? MAP_NORESERVE : 0) |
+	       (b & MAP_BYTE_STACK ? MAP_STACK : 0) | (b & MAP_BYTE_FILE ? 0 : MAP_ANONYMOUS);
 }
 
 static u32 get_words(enum arg_kind kind, u8 b)
@@ -218,7 +224,7 @@ static void get_arg(const struct decoder *d, enum arg_kind kind, struct arg *arg
 		arg->ref = get_file(d, b[0]);
 		break;
 	case ARG_MAP:
-		arg->val = get_map_flags(b[0]);
+		arg->val = get_map_flags(b[0], b[1]);
 		break;
 	default:
 		arg->val = get_words(kind, b[0]);
@@ -593,6 +599,8 @@ static bool put_arg(const struct encoder *e, enum arg_kind kind, const struct ar
 		return put_file(e, arg->ref, b);
 	case ARG_MAP:
 		b[0] = map_byte((u32)arg->val);
+		b[1] = (u8)((arg->val & MAP_LOCKED ? MAP_BYTE_LOCKED : 0) |
+			    (arg->val & MAP_POPULATE ? MAP_BYTE_POPULATE : 0));
 		return true;
 	default:
 		b[0] = words_byte(kind, arg->val);

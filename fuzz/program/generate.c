@@ -274,6 +274,8 @@ static void gen_mmap(struct gen *g, const struct live_task *t, struct op *op)
 	}
 	flags |= chance(g, 4) ? MAP_NORESERVE : 0;
 	flags |= chance(g, 3) ? MAP_STACK : 0;
+	flags |= chance(g, 3) ? MAP_LOCKED : 0;
+	flags |= chance(g, 3) ? MAP_POPULATE : 0;
 	op->args[1].val = some_len(g);
 	op->args[2].val = prot;
 	op->args[3].val = flags;
@@ -413,6 +415,16 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 	case OP_mremap:
 		gen_mremap(g, t, op);
 		return 0;
+	case OP_mlock2:
+		op->args[2].val = chance(g, 50) ? MLOCK_ONFAULT : 0;
+		/* fall through */
+	case OP_mlock:
+	case OP_munlock:
+		range_args(g, t, op);
+		return 0;
+	case OP_mlockall:
+		op->args[0].val = below(g, 8);
+		return 0;
 	case OP_brk:
 		op->args[0] = addr(BASE_BRK, 0, pages(below(g, 12)));
 		op->args[0].val += chance(g, 20) ? 8 : 0;
@@ -479,6 +491,8 @@ static u32 requests(enum op_code code)
 	case OP_mm_alloc:
 		return 4;
 	case OP_mremap:
+	case OP_mlock:
+	case OP_mlock2:
 		return 6;
 	case OP_mmap:
 	case OP_write:
@@ -543,6 +557,9 @@ static bool fits(struct gen *g, const struct live_task *t, enum op_code code)
 	case OP_munmap:
 	case OP_mprotect:
 	case OP_mremap:
+	case OP_mlock:
+	case OP_mlock2:
+	case OP_munlock:
 	case OP_read:
 	case OP_write:
 		return has_map(g, t) || chance(g, 15);
@@ -601,6 +618,8 @@ static int gen_machine(struct gen *g)
 		"max_map_count=24",
 		"max_tasks=6",
 		"seqnum_bits=2",
+		"limit_memlock=6",
+		"limit_memlock=0",
 		"levels=3 kernel_pmd=shared cpus=2",
 	};
 	const char *text = machines[below(g, ARRAY_SIZE(machines))];

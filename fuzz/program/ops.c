@@ -28,6 +28,7 @@ const struct op_info op_table[NR_OPS] = {
 const struct flag_word map_words[] = {
 	{"private", MAP_PRIVATE}, {"shared", MAP_SHARED},	{"anon", MAP_ANONYMOUS},
 	{"fixed", MAP_FIXED},	  {"noreserve", MAP_NORESERVE}, {"stack", MAP_STACK},
+	{"locked", MAP_LOCKED},	  {"populate", MAP_POPULATE},
 };
 const unsigned int nr_map_words = ARRAY_SIZE(map_words);
 
@@ -37,6 +38,14 @@ const struct flag_word clone_words[] = {
 	{"thread", CLONE_THREAD | CLONE_SIGHAND},
 };
 const unsigned int nr_clone_words = ARRAY_SIZE(clone_words);
+
+static const struct flag_word mlock_words[] = {{"onfault", MLOCK_ONFAULT}};
+
+static const struct flag_word mcl_words[] = {
+	{"current", MCL_CURRENT},
+	{"future", MCL_FUTURE},
+	{"onfault", MCL_ONFAULT},
+};
 
 static const struct flag_word mremap_words[] = {
 	{"maymove", MREMAP_MAYMOVE},
@@ -67,6 +76,12 @@ const struct flag_word *kind_words(enum arg_kind kind, unsigned int *nr)
 	case ARG_CLONE:
 		*nr = nr_clone_words;
 		return clone_words;
+	case ARG_MLOCK:
+		*nr = ARRAY_SIZE(mlock_words);
+		return mlock_words;
+	case ARG_MCL:
+		*nr = ARRAY_SIZE(mcl_words);
+		return mcl_words;
 	case ARG_MREMAP:
 		*nr = ARRAY_SIZE(mremap_words);
 		return mremap_words;
@@ -103,11 +118,14 @@ static const struct {
 	{ARG_LEN, "length", "a number of bytes, or of pages: `8p`"},
 	{ARG_PROT, "prot", "letters of `rwx`, or `none`"},
 	{ARG_MAP, "flags",
-	 "words of `private\\|shared\\|anon\\|fixed\\|noreserve\\|stack`, or `0`"},
+	 "words of `private\\|shared\\|anon\\|fixed\\|noreserve\\|stack\\|locked\\|populate`, or "
+	 "`0`"},
 	{ARG_CLONE, "clone flags", "words of `vm\\|vfork\\|thread`, or `0`"},
 	{ARG_FILE, "file", "`fN`, or `none`"},
 	{ARG_MODE, "mode", "letters of `rwx`, as of open; `none`"},
 	{ARG_VALUE, "value", "a number"},
+	{ARG_MLOCK, "mlock flags", "`onfault`, or `0`"},
+	{ARG_MCL, "mlockall flags", "words of `current\\|future\\|onfault`, or `0`"},
 	{ARG_MREMAP, "mremap flags", "words of `maymove\\|fixed`, or `0`"},
 };
 

@@ -433,6 +433,8 @@ static int parse_arg(struct parser *ps, enum arg_kind kind, struct arg *arg)
 	case ARG_MAP:
 	case ARG_CLONE:
 	case ARG_MREMAP:
+	case ARG_MLOCK:
+	case ARG_MCL:
 		return parse_words(ps, kind, &arg->val);
 	case ARG_FILE:
 		return parse_file(ps, &arg->ref);

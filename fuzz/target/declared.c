@@ -98,7 +98,48 @@ static const struct row {
 	{OP_modify_ldt, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_mm_alloc, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_mremap, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_mlock, SITE_split_vma_vma, OUT_ERRNO, ENOMEM},
+	{OP_mlock, SITE_none, OUT_ERRNO, EAGAIN},
+	{OP_mlock2, SITE_split_vma_vma, OUT_ERRNO, ENOMEM},
+	{OP_mlock2, SITE_none, OUT_ERRNO, EAGAIN},
+	{OP_munlock, SITE_none, OUT_ERRNO, ENOMEM},
 };
+
+/* Where a fault may be refused. What only fetches pages in advance goes on without them. */
+static const enum fl_site fault_sites[] = {
+	SITE_p4d_alloc_p4d,
+	SITE_pud_alloc_pud,
+	SITE_pmd_alloc_pmd,
+	SITE_pmd_alloc_ctor,
+	SITE_pte_alloc_pte,
+	SITE_pte_alloc_ctor,
+	SITE_anon_vma_prepare_avc,
+	SITE_anon_vma_prepare_av,
+	SITE_anon_page,
+	SITE_cow_page,
+	SITE_filemap_page,
+};
+
+static bool not_populated(const struct target *t, u32 op, const struct fi_point *point,
+			  const struct outcome *out)
+{
+	if (out->kind != OUT_OK)
+		return false;
+	switch ((enum op_code)t->p->ops[op].code) {
+	case OP_mmap:
+	case OP_brk:
+	case OP_mremap:
+	case OP_mprotect:
+	case OP_mlockall:
+		break;
+	default:
+		return false;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(fault_sites); i++)
+		if (fault_sites[i] == point->site)
+			return true;
+	return false;
+}
 
 /*
  * A move that is over but for the old range: the VMA that it has to be cut out of cannot be split,
@@ -130,6 +171,8 @@ bool declared_error(const struct target *t, u32 op, const struct fi_point *point
 	enum op_code code = (enum op_code)t->p->ops[op].code;
 	bool listed = false;
 
+	if (not_populated(t, op, point, out))
+		return true;
 	if (code == OP_brk)
 		return brk_refused(t, op, out);
 	if (code == OP_mremap && source_kept(t, op, point, out))
@@ -148,9 +191,22 @@ bool declared_error(const struct target *t, u32 op, const struct fi_point *point
 	return false;
 }
 
+/* What is locked already counts once more when it is locked again: is there room for that? */
+static bool room_to_lock_again(const struct target *t, const struct op *o)
+{
+	const struct task_struct *tsk = t->tasks[o->task].tsk;
+
+	return (PAGE_ALIGN(o->args[1].val) >> PAGE_SHIFT) + 1 + tsk->mm->locked_vm <=
+	       t->m->cfg.limit_memlock;
+}
+
 /* What went on in spite of the fault is over, except a brk that stayed where it was. */
 bool declared_retryable(const struct target *t, u32 op, const struct outcome *out)
 {
+	const struct op *o = &t->p->ops[op];
+
+	if (o->code == OP_mlock || o->code == OP_mlock2)
+		return room_to_lock_again(t, o);
 	if (out->kind == OUT_OK)
 		return t->p->ops[op].code == OP_brk && brk_refused(t, op, out);
 	return out->kind != OUT_KILLED;
@@ -169,6 +225,9 @@ enum known_field {
 	F_task_vfork_parent,
 	F_mm_users,
 	F_mm_total_vm,
+	F_mm_locked_vm,
+	F_mm_def_flags,
+	F_mm_brk,
 	F_mm_shared_vm,
 	F_mm_exec_vm,
 	F_mm_stack_vm,
@@ -181,6 +240,7 @@ enum known_field {
 	F_vma_file,
 	F_pte_page,
 	F_pte_bits,
+	F_page_tag,
 	NR_KNOWN_FIELDS
 };
 
@@ -193,6 +253,9 @@ static const char *const known_fields[NR_KNOWN_FIELDS][2] = {
 	[F_task_vfork_parent] = {"task", "vfork_parent"},
 	[F_mm_users] = {"mm", "users"},
 	[F_mm_total_vm] = {"mm", "total_vm"},
+	[F_mm_locked_vm] = {"mm", "locked_vm"},
+	[F_mm_def_flags] = {"mm", "def_flags"},
+	[F_mm_brk] = {"mm", "brk"},
 	[F_mm_shared_vm] = {"mm", "shared_vm"},
 	[F_mm_exec_vm] = {"mm", "exec_vm"},
 	[F_mm_stack_vm] = {"mm", "stack_vm"},
@@ -205,6 +268,7 @@ static const char *const known_fields[NR_KNOWN_FIELDS][2] = {
 	[F_vma_file] = {"vma", "file"},
 	[F_pte_page] = {"pte", "page"},
 	[F_pte_bits] = {"pte", "bits"},
+	[F_page_tag] = {"page", "tag"},
 };
 
 static bool is_object(const struct fl_obs *o, const char *object)
@@ -237,7 +301,8 @@ struct list {
 
 enum change_kind {
 	CHANGE_HOLE,   /* [start, end) of the mm is unmapped */
-	CHANGE_PREFIX, /* the first part of [start, end) has another protection */
+	CHANGE_PREFIX, /* the first part of [start, end) has other flags */
+	CHANGE_MAPPED, /* [start, end) is mapped */
 	CHANGE_MOVED,  /* [from, from + moved) is at start as well, its entries only there */
 	CHANGE_KILLED, /* the task is gone */
 };
@@ -250,7 +315,10 @@ struct change {
 	u64 start, end;
 	u64 cut_start, cut_end; /* CHANGE_HOLE, CHANGE_MOVED: may be a hole, too */
 	u64 from, moved;
-	u32 prot;
+	u64 clear, set; /* CHANGE_PREFIX: bits of the flags */
+	bool filled;	/* pages may have been fetched in [start, end) */
+	bool moves_brk;
+	bool whole_mm; /* def_flags may differ, too */
 	bool prefix_over;
 	/* number of a page or file in before -> in after; they are numbered by first visit */
 	u64 *pages, *files;
@@ -398,6 +466,15 @@ static bool same_fields(const struct change *c, u32 mm, u32 now)
 			if (c->kind == CHANGE_KILLED && mm == c->mm)
 				want--;
 			break;
+		case F_mm_brk:
+			if (mm == c->mm && c->moves_brk)
+				want = a->val;
+			break;
+		case F_mm_def_flags:
+			if (mm == c->mm && c->whole_mm)
+				want = a->val;
+			break;
+		case F_mm_locked_vm:
 		case F_mm_total_vm:
 		case F_mm_shared_vm:
 		case F_mm_exec_vm:
@@ -502,11 +579,11 @@ static u64 pgoff_at(const struct area *a, u64 addr)
 	return a->pgoff + ((addr - a->start) >> PAGE_SHIFT);
 }
 
-static bool has_new_prot(const struct change *c, u64 old, u64 new)
+static bool has_new_flags(const struct change *c, u64 old, u64 new)
 {
-	u64 want = (old & ~(u64)VM_ACCESS_FLAGS) | c->prot;
+	u64 want = (old & ~c->clear) | c->set;
 
-	return new == want || (c->prot & VM_WRITE && new == (want | VM_ACCOUNT));
+	return new == want || (c->set & VM_WRITE && new == (want | VM_ACCOUNT));
 }
 
 static bool in_cut(const struct change *c, u32 mm, u64 addr)
@@ -548,6 +625,8 @@ static bool same_piece(struct change *c, u32 mm, const struct area *b, u64 addr)
 
 	if (in_range(c, mm, addr) && c->kind == CHANGE_HOLE)
 		return !a;
+	if (in_range(c, mm, addr) && c->kind == CHANGE_MAPPED)
+		return a;
 	if (in_range(c, mm, addr) && c->kind == CHANGE_MOVED)
 		return moved_piece(c, a);
 	if (is_cut(c, mm, addr))
@@ -558,14 +637,14 @@ static bool same_piece(struct change *c, u32 mm, const struct area *b, u64 addr)
 	    pgoff_at(b, addr) != pgoff_at(a, addr))
 		return false;
 	if (a->flags == b->flags && a->page_prot == b->page_prot) {
-		if (in_range(c, mm, addr) && !has_new_prot(c, b->flags, a->flags))
+		if (in_range(c, mm, addr) && !has_new_flags(c, b->flags, a->flags))
 			c->prefix_over = true;
 		return true;
 	}
 	if (lost_account(c, mm, b, a))
 		return a->page_prot == b->page_prot;
 	return in_range(c, mm, addr) && c->kind == CHANGE_PREFIX && !c->prefix_over &&
-	       has_new_prot(c, b->flags, a->flags);
+	       has_new_flags(c, b->flags, a->flags);
 }
 
 static int by_address(const void *x, const void *y)
@@ -629,29 +708,60 @@ static void move_entries(struct change *c)
 	qsort(e, nr, sizeof(*e), entry_by_address);
 }
 
+/* Fetched pages may take the place of others, but hold what those held. */
+static bool same_filled(const struct change *c, const struct entry *b, const struct entry *a)
+{
+	u64 had = b->page ? value_of(&c->before, F_page_tag, (u32)b->page) : 0;
+	u64 has = a->page ? value_of(&c->after, F_page_tag, (u32)a->page) : 0;
+
+	return had == has;
+}
+
+/* Entries of after that are not there before: *k goes past those that may be. */
+static const struct entry *next_after(const struct change *c, u32 mm, u64 before, u32 *k)
+{
+	const struct entry *a;
+
+	while (*k < c->nr_entries[1]) {
+		a = &c->entries[1][(*k)++];
+		if (a->addr < before &&
+		    ((c->filled || c->kind == CHANGE_MAPPED) && in_range(c, mm, a->addr)))
+			continue;
+		return a;
+	}
+	return NULL;
+}
+
 static bool same_entries(struct change *c, u32 mm)
 {
 	const pte_t prot = _PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_PROTNONE | _PAGE_NX;
+	const struct entry *a;
 	u32 k = 0;
 
 	for (u32 i = 0; i < c->nr_entries[0]; i++) {
-		const struct entry *b = &c->entries[0][i], *a = &c->entries[1][k];
+		const struct entry *b = &c->entries[0][i];
+		bool changed = in_range(c, mm, b->addr);
 		u64 hidden = 0;
 
 		if (is_cut(c, mm, b->addr))
 			continue;
-		if (in_range(c, mm, b->addr)) {
-			if (c->kind == CHANGE_HOLE)
-				continue;
-			if (c->kind == CHANGE_PREFIX)
-				hidden = prot;
+		if (changed && (c->kind == CHANGE_HOLE || c->kind == CHANGE_MAPPED))
+			continue;
+		if (changed && c->kind == CHANGE_PREFIX)
+			hidden = prot;
+		a = next_after(c, mm, b->addr, &k);
+		if (!a || a->addr != b->addr)
+			return false;
+		if (changed && c->filled) {
+			if (!same_filled(c, b, a))
+				return false;
+			continue;
 		}
-		if (k++ == c->nr_entries[1] || a->addr != b->addr ||
-		    (a->bits & ~hidden) != (b->bits & ~hidden) ||
+		if ((a->bits & ~hidden) != (b->bits & ~hidden) ||
 		    !paired(c->pages, c->max_page, b->page, a->page))
 			return false;
 	}
-	return k == c->nr_entries[1];
+	return !next_after(c, mm, ~(u64)0, &k);
 }
 
 static bool same_mm(struct change *c, u32 mm, u32 now)
@@ -753,7 +863,10 @@ static u32 task_number(const struct target *t, u32 task)
 	return n;
 }
 
-/* What a remapping may leave: two holes when it failed, the old range when it did not. */
+/*
+ * What a remapping may leave: two holes when it failed; when it did not, the old range, or the new
+ * part of a locked one without its pages.
+ */
 static const char *mremap_exception(const struct target *t, const struct op *o,
 				    const struct outcome *out, struct change *c)
 {
@@ -773,14 +886,107 @@ static const char *mremap_exception(const struct target *t, const struct op *o,
 		c->end = c->start + new_len;
 		return "mremap-destination-hole";
 	}
-	if (out->kind == OUT_OK) {
-		c->kind = CHANGE_MOVED;
-		c->start = (u64)out->value;
-		c->end = c->start + new_len;
-		c->moved = min_u64(old_len, new_len);
-		return "mremap-source-kept";
+	if (out->kind != OUT_OK)
+		return NULL;
+	c->kind = CHANGE_MOVED;
+	c->start = (u64)out->value;
+	c->end = c->start + new_len;
+	if (task->tsk->mm->locked_vm && old_len < new_len) {
+		if (c->start == c->from) {
+			c->start += old_len;
+		} else {
+			c->cut_start = c->from;
+			c->cut_end = c->from + old_len;
+			c->moved = old_len;
+		}
+		c->filled = true;
+		return "mremap-not-populated";
 	}
-	return NULL;
+	c->moved = min_u64(old_len, new_len);
+	return "mremap-source-kept";
+}
+
+/* The range of the first two arguments, rounded outwards. */
+static bool range_of(const struct target *t, const struct op *o, struct change *c)
+{
+	u64 addr;
+
+	if (!target_addr(t, &t->tasks[o->task], &o->args[0], &addr))
+		return false;
+	c->start = addr & PAGE_MASK;
+	c->end = PAGE_ALIGN(addr + o->args[1].val);
+	return true;
+}
+
+/* A part of a range is locked or not any more, and some of its pages are there. */
+static const char *lock_exception(const struct target *t, const struct op *o, struct change *c)
+{
+	c->kind = CHANGE_PREFIX;
+	c->clear = VM_LOCKED | VM_LOCKONFAULT;
+	c->filled = o->code != OP_munlock;
+	if (o->code == OP_mlockall) {
+		c->set = o->args[0].val & MCL_CURRENT ? VM_LOCKED : 0;
+		if (c->set && o->args[0].val & MCL_ONFAULT)
+			c->set |= VM_LOCKONFAULT;
+		c->end = ~(u64)0;
+		c->whole_mm = true;
+		return "mlockall-not-populated";
+	}
+	if (!range_of(t, o, c))
+		return NULL;
+	if (o->code != OP_munlock)
+		c->set = VM_LOCKED;
+	if (o->code == OP_mlock2 && o->args[2].val & MLOCK_ONFAULT)
+		c->set |= VM_LOCKONFAULT;
+	return o->code == OP_munlock ? "munlock-prefix" : "mlock-prefix";
+}
+
+/* The exception that an operation has for this outcome, with what it lets differ. */
+static const char *exception_of(const struct target *t, const struct op *o,
+				const struct outcome *out, struct change *c)
+{
+	bool failed = out->kind == OUT_ERRNO, done = out->kind == OUT_OK;
+
+	switch ((enum op_code)o->code) {
+	case OP_exec:
+		c->kind = CHANGE_KILLED;
+		return out->kind == OUT_KILLED ? "exec-past-no-return" : NULL;
+	case OP_mmap:
+		if (!range_of(t, o, c))
+			return NULL;
+		if (failed && o->args[3].val & MAP_FIXED) {
+			c->kind = CHANGE_HOLE;
+			return "map-fixed-hole";
+		}
+		c->kind = CHANGE_MAPPED;
+		c->start = (u64)out->value;
+		c->end = c->start + PAGE_ALIGN(o->args[1].val);
+		return done ? "mmap-not-populated" : NULL;
+	case OP_brk:
+		c->kind = CHANGE_MAPPED;
+		c->moves_brk = true;
+		c->start = PAGE_ALIGN(value_of(&c->before, F_mm_brk, c->mm));
+		c->end = PAGE_ALIGN((u64)out->value);
+		return done ? "brk-not-populated" : NULL;
+	case OP_mprotect:
+		if (!range_of(t, o, c))
+			return NULL;
+		c->kind = CHANGE_PREFIX;
+		c->clear = VM_ACCESS_FLAGS;
+		c->set = o->args[2].val & VM_ACCESS_FLAGS;
+		c->filled = done;
+		return done ? "mprotect-not-populated" : failed ? "mprotect-prefix" : NULL;
+	case OP_mremap:
+		return mremap_exception(t, o, out, c);
+	case OP_mlock:
+	case OP_mlock2:
+	case OP_munlock:
+		return failed ? lock_exception(t, o, c) : NULL;
+	case OP_mlockall:
+		return done ? lock_exception(t, o, c) : NULL;
+	default:
+		return NULL;
+	}
 }
 
 const char *declared_exception(const struct target *t, u32 op, const struct outcome *out,
@@ -793,30 +999,11 @@ const char *declared_exception(const struct target *t, u32 op, const struct outc
 		.after = {after, nr_after},
 		.task = task_number(t, o->task),
 	};
-	const char *name = NULL;
-	u64 start;
+	const char *name;
 
 	c.mm = (u32)value_of(&c.before, F_task_mm, c.task);
-	if (o->code == OP_exec && out->kind == OUT_KILLED) {
-		c.kind = CHANGE_KILLED;
-		name = "exec-past-no-return";
-	} else if (o->code == OP_mmap && out->kind == OUT_ERRNO && o->args[3].val & MAP_FIXED) {
-		c.kind = CHANGE_HOLE;
-		name = "map-fixed-hole";
-	} else if (o->code == OP_mprotect && out->kind == OUT_ERRNO) {
-		c.kind = CHANGE_PREFIX;
-		c.prot = (u32)o->args[2].val & VM_ACCESS_FLAGS;
-		name = "mprotect-prefix";
-	}
-	if (o->code == OP_mremap)
-		name = mremap_exception(t, o, out, &c);
+	name = exception_of(t, o, out, &c);
 	if (!name)
 		return NULL;
-	if (o->code != OP_mremap && c.kind != CHANGE_KILLED) {
-		if (!target_addr(t, &t->tasks[o->task], &o->args[0], &start))
-			return NULL;
-		c.start = start;
-		c.end = start + PAGE_ALIGN(o->args[1].val);
-	}
 	return only_changed(&c) ? name : NULL;
 }

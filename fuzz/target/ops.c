@@ -166,6 +166,11 @@ static bool needs_mm(enum op_code code)
 	case OP_write:
 	case OP_modify_ldt:
 	case OP_mremap:
+	case OP_mlock:
+	case OP_mlock2:
+	case OP_munlock:
+	case OP_mlockall:
+	case OP_munlockall:
 		return true;
 	default:
 		return false;
@@ -219,6 +224,21 @@ void target_do_op(struct target *t, void *arg)
 	case OP_mremap:
 		set_errno_or_value(out, sys_mremap(&t->cx, c->addr, a[1].val, a[2].val,
 						   (u32)a[3].val, c->addr2));
+		break;
+	case OP_mlock:
+		set_errno_or_value(out, sys_mlock(&t->cx, c->addr, a[1].val));
+		break;
+	case OP_mlock2:
+		set_errno_or_value(out, sys_mlock2(&t->cx, c->addr, a[1].val, (u32)a[2].val));
+		break;
+	case OP_munlock:
+		set_errno_or_value(out, sys_munlock(&t->cx, c->addr, a[1].val));
+		break;
+	case OP_mlockall:
+		set_errno_or_value(out, sys_mlockall(&t->cx, (u32)a[0].val));
+		break;
+	case OP_munlockall:
+		set_errno_or_value(out, sys_munlockall(&t->cx));
 		break;
 	case OP_brk:
 		t->brk_wanted = c->addr;

@@ -233,6 +233,94 @@ static void test_exec_killed(void **state)
 	done(b);
 }
 
+static void test_mremap(void **state)
+{
+	struct bench *b = attempt("# faultline 1\n"
+				  "t0: mmap(w, 8p, rw, private|anon|fixed)\n"
+				  "t0: mmap(w+16p, 2p, r, private|anon|fixed)\n"
+				  "t0: write(w+1p, 1)\n"
+				  "t0: write(w+6p, 2)\n"
+				  "t0: mremap(w, 4p, 2p, maymove|fixed, w+16p)\n",
+				  SITE_copy_vma_vma, 1);
+
+	(void)state;
+	assert_int_equal(b->out.value, -ENOMEM);
+	assert_true(declared(b));
+	assert_string_equal(exception(b), "mremap-destination-hole");
+	assert_noticed(b, "vma", "flags", W, VM_WRITE);
+	assert_noticed(b, "pte", "page", W + 0x1000, 1);
+	assert_noticed(b, "pte", "bits", W + 0x6000, _PAGE_DIRTY);
+	assert_noticed(b, "page", "tag", 0, 4);
+	assert_noticed(b, "mm", "brk", 0, 0x1000);
+	assert_missing_noticed(b, "pte", "page", W + 0x6000);
+	done(b);
+
+	b = attempt("# faultline 1\n"
+		    "t0: mmap(w, 8p, rw, private|anon|fixed)\n"
+		    "t0: write(w+2p, 1)\n"
+		    "t0: write(w+6p, 2)\n"
+		    "t0: mremap(w+2p, 2p, 2p, maymove|fixed, w+16p)\n",
+		    SITE_split_vma_vma, 1);
+	assert_int_equal(b->out.value, W + 0x10000);
+	assert_true(declared(b));
+	assert_false(target_subject.retryable(&b->t, 3, &b->out));
+	assert_string_equal(exception(b), "mremap-source-kept");
+	assert_noticed(b, "vma", "flags", W, VM_EXEC);
+	assert_noticed(b, "vma", "flags", W + 0x10000, VM_ACCOUNT);
+	assert_noticed(b, "pte", "page", W + 0x10000, 1);
+	assert_noticed(b, "pte", "bits", W + 0x6000, _PAGE_DIRTY);
+	assert_missing_noticed(b, "pte", "page", W + 0x10000);
+	done(b);
+}
+
+static void test_mlock(void **state)
+{
+	struct bench *b = attempt("# faultline 1\n"
+				  "t0: mmap(w, 4p, rw, private|anon|fixed)\n"
+				  "t0: mmap(w+4p, 4p, r, private|anon|fixed)\n"
+				  "t0: write(w+1p, 1)\n"
+				  "t0: write(w+3p, 2)\n"
+				  "t0: mlock(w, 3p)\n",
+				  SITE_anon_page, 2);
+
+	(void)state;
+	assert_int_equal(b->out.value, -EAGAIN);
+	assert_true(declared(b));
+	assert_string_equal(exception(b), "mlock-prefix");
+	assert_noticed(b, "vma", "flags", W, VM_EXEC);
+	assert_noticed(b, "vma", "flags", W + 0x4000, VM_LOCKED);
+	assert_noticed(b, "pte", "page", W + 0x3000, 1);
+	assert_noticed(b, "mm", "def_flags", 0, VM_LOCKED);
+	assert_noticed(b, "mm", "brk", 0, 0x1000);
+	assert_missing_noticed(b, "pte", "page", W + 0x1000);
+	done(b);
+
+	b = attempt("# faultline 1\nt0: mlockall(current|future)\n", SITE_anon_page, 2);
+	assert_int_equal(b->out.value, 0);
+	assert_true(declared(b));
+	assert_string_equal(exception(b), "mlockall-not-populated");
+	assert_noticed(b, "vma", "flags", 0x804c000, VM_LOCKED);
+	assert_noticed(b, "mm", "brk", 0, 0x1000);
+	done(b);
+}
+
+static void test_not_populated(void **state)
+{
+	struct bench *b = attempt("# faultline 1\n"
+				  "t0: mmap(w, 4p, rw, private|anon|fixed)\n"
+				  "t0: write(w+1p, 1)\n"
+				  "t0: mmap(w+4p, 4p, rw, private|anon|fixed|populate)\n",
+				  SITE_anon_page, 2);
+	(void)state;
+	assert_int_equal(b->out.value, W + 0x4000);
+	assert_true(declared(b));
+	assert_string_equal(exception(b), "mmap-not-populated");
+	assert_noticed(b, "vma", "end", W, 0x1000);
+	assert_noticed(b, "pte", "page", W + 0x1000, 1);
+	assert_noticed(b, "mm", "brk", 0, 0x1000);
+	done(b);
+}
+
 /* ---- errors, fallbacks ---------------------------------------------------------------------- */
 
 static void test_errors(void **state)
@@ -303,9 +391,15 @@ static void test_benign(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_map_fixed_hole),	cmocka_unit_test(test_split_is_no_hole),
-		cmocka_unit_test(test_mprotect_prefix), cmocka_unit_test(test_exec_killed),
-		cmocka_unit_test(test_errors),		cmocka_unit_test(test_brk),
+		cmocka_unit_test(test_map_fixed_hole),
+		cmocka_unit_test(test_split_is_no_hole),
+		cmocka_unit_test(test_mprotect_prefix),
+		cmocka_unit_test(test_exec_killed),
+		cmocka_unit_test(test_mremap),
+		cmocka_unit_test(test_mlock),
+		cmocka_unit_test(test_not_populated),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_brk),
 		cmocka_unit_test(test_benign),
 	};
 

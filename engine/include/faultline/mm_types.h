@@ -11,30 +11,32 @@
 #include <faultline/types.h>
 
 /* VMA flags, with the kernel's values (facts §0.2). */
-#define VM_READ	      0x00000001u
-#define VM_WRITE      0x00000002u
-#define VM_EXEC	      0x00000004u
-#define VM_SHARED     0x00000008u
-#define VM_MAYREAD    0x00000010u
-#define VM_MAYWRITE   0x00000020u
-#define VM_MAYEXEC    0x00000040u
-#define VM_MAYSHARE   0x00000080u
-#define VM_GROWSDOWN  0x00000100u
-#define VM_PFNMAP     0x00000400u
-#define VM_DENYWRITE  0x00000800u
-#define VM_LOCKED     0x00002000u
-#define VM_IO	      0x00004000u
-#define VM_SEQ_READ   0x00008000u
-#define VM_RAND_READ  0x00010000u
-#define VM_DONTCOPY   0x00020000u
-#define VM_DONTEXPAND 0x00040000u
-#define VM_ACCOUNT    0x00100000u
-#define VM_NORESERVE  0x00200000u
-#define VM_SOFTDIRTY  0x08000000u
-#define VM_MIXEDMAP   0x10000000u
+#define VM_READ	       0x00000001u
+#define VM_WRITE       0x00000002u
+#define VM_EXEC	       0x00000004u
+#define VM_SHARED      0x00000008u
+#define VM_MAYREAD     0x00000010u
+#define VM_MAYWRITE    0x00000020u
+#define VM_MAYEXEC     0x00000040u
+#define VM_MAYSHARE    0x00000080u
+#define VM_GROWSDOWN   0x00000100u
+#define VM_PFNMAP      0x00000400u
+#define VM_DENYWRITE   0x00000800u
+#define VM_LOCKED      0x00002000u
+#define VM_IO	       0x00004000u
+#define VM_SEQ_READ    0x00008000u
+#define VM_RAND_READ   0x00010000u
+#define VM_DONTCOPY    0x00020000u
+#define VM_DONTEXPAND  0x00040000u
+#define VM_LOCKONFAULT 0x00080000u
+#define VM_ACCOUNT     0x00100000u
+#define VM_NORESERVE   0x00200000u
+#define VM_SOFTDIRTY   0x08000000u
+#define VM_MIXEDMAP    0x10000000u
 
 #define VM_ACCESS_FLAGS		  (VM_READ | VM_WRITE | VM_EXEC)
 #define VM_SPECIAL		  (VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP)
+#define VM_LOCKED_CLEAR_MASK	  (~(VM_LOCKED | VM_LOCKONFAULT))
 #define VM_INIT_DEF_MASK	  0u
 #define VM_DATA_DEFAULT_FLAGS	  (VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC)
 #define VM_STACK_FLAGS		  (VM_DATA_DEFAULT_FLAGS | VM_GROWSDOWN | VM_ACCOUNT)
@@ -113,6 +115,7 @@ struct page {
 	s32 _mapcount; /* number of page-table entries that map it */
 	u8 type;       /* enum page_type */
 	u8 order;
+	bool mlocked;		   /* user pages: kept, for a locked VMA maps it */
 	u8 entry_shift;		   /* tables: log2 of the bytes of an entry, 2 or 3 */
 	bool dirty;		   /* PAGE_FILE: reading it in again would not give what it holds */
 	u16 nr_entries;		   /* tables: entries that are not none, kept by pt_set() */
@@ -450,6 +453,7 @@ struct machine {
 	u64 nr_alloc[NR_PAGE_TYPES]; /* blocks given out, by type */
 	u64 pages_in_use;	     /* in pages of order 0 */
 	s64 nr_pagetable;	     /* NR_PAGETABLE: PTE tables with a constructed lock */
+	s64 nr_mlock;		     /* NR_MLOCK: pages with mlocked set */
 
 	struct page *zero_page;
 	struct mm_struct init_mm; /* pgd is swapper_pg_dir */

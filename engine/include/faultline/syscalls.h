@@ -26,8 +26,16 @@
 #define MAP_PRIVATE   0x02u
 #define MAP_FIXED     0x10u
 #define MAP_ANONYMOUS 0x20u
+#define MAP_LOCKED    0x2000u
 #define MAP_NORESERVE 0x4000u
+#define MAP_POPULATE  0x8000u
+#define MAP_NONBLOCK  0x10000u /* with POPULATE: only what is there; so nothing */
 #define MAP_STACK     0x20000u
+
+#define MLOCK_ONFAULT 1u
+#define MCL_CURRENT   1u
+#define MCL_FUTURE    2u
+#define MCL_ONFAULT   4u
 
 #define MREMAP_MAYMOVE 1u
 #define MREMAP_FIXED   2u
@@ -65,6 +73,23 @@ s64 sys_mprotect(struct ctx *cx, u64 start, u64 len, u32 prot);
  * old range could not be cut out of its VMA: it stays mapped, without pages (facts §7.12, §19.6).
  */
 s64 sys_mremap(struct ctx *cx, u64 addr, u64 old_len, u64 new_len, u32 flags, u64 new_addr);
+/*
+ * Lock [start, start + len), rounded outwards, and fault it in; mlock2 with MLOCK_ONFAULT only what
+ * is there and what comes later. 0, or: EINVAL flags, len wraps; EPERM the limit is 0; ENOMEM the
+ * limit, a hole, too many VMAs, no memory for a VMA, memory without access; EAGAIN no memory for a
+ * page. What lies before the place of the failure stays locked, and after EAGAIN all of it.
+ * munlock: EINVAL, ENOMEM.
+ */
+s64 sys_mlock(struct ctx *cx, u64 start, u64 len);
+s64 sys_mlock2(struct ctx *cx, u64 start, u64 len, u32 flags);
+s64 sys_munlock(struct ctx *cx, u64 start, u64 len);
+/*
+ * MCL_CURRENT locks what is mapped and faults it in as far as it can, MCL_FUTURE what will be
+ * mapped. EINVAL flags; EPERM the limit is 0; ENOMEM the limit. MCL_ONFAULT alone unlocks all, as
+ * in 4.4.
+ */
+s64 sys_mlockall(struct ctx *cx, u32 flags);
+s64 sys_munlockall(struct ctx *cx);
 /* Returns the current break; a refusal leaves it where it was. */
 s64 sys_brk(struct ctx *cx, u64 brk);
 

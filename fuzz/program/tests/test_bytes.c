@@ -169,7 +169,7 @@ static const u8 layout[] = {
 	0xf1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0,
 	0xf2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	/* mmap(w+3p, 2p, rw, private|anon|fixed) */
-	OP_mmap, 0, BASE_WINDOW, 0, 3, 0, 2, 0, 3, 0x08, 0, 0, 0, 9, 9, 9,
+	OP_mmap, 0, BASE_WINDOW, 0, 3, 0, 2, 0, 3, 0x08, 0, 0, 0, 0, 9, 9,
 	/* write(r0+1p, 0x11), its value replaced by a wide record */
 	OP_write, 7, BASE_REF, 3, 1, 0, 0x22, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	0xc0, 1, 0, 0, 0, 0, 0, 0, 0x11, 0, 0, 0, 0, 0, 0, 0,

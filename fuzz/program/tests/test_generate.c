@@ -56,19 +56,19 @@ static void test_round_trip(void **state)
 static void test_known_seed(void **state)
 {
 	static const char want[] = "# faultline 1\n"
-				   "machine ptl_objects=1 teardown=oldest\n"
-				   "t0: r0 = mmap(w+62p, 3p, r, private|anon)\n"
-				   "t0: r1 = mmap(w+10p, 6p, none, private|anon|fixed)\n"
-				   "t0: yield()\n"
-				   "t0: mprotect(r0+1p, 1p, rx)\n"
-				   "t0: read(r0+2p)\n"
-				   "t0: brk(brk+10p) !slab:1\n"
-				   "t0: modify_ldt(5, 0x254)\n"
-				   "t0: r2 = mremap(r1+5p, 1p, 2p, 0)\n"
-				   "t0: exec()\n"
-				   "t0: f0 = open(4p, rw)\n"
+				   "machine levels=3 paravirt=xen teardown=oldest\n"
 				   "t0: t1 = fork()\n"
-				   "t1: modify_ldt(2, 0xc4)\n";
+				   "t0: t2 = fork()\n"
+				   "t2: mlock(w+31p, 2p)\n"
+				   "t2: r0 = mmap(w+60p, 4p, rw, private|anon)\n"
+				   "t0: t3 = clone(thread)\n"
+				   "t0: yield()\n"
+				   "t0: t4 = fork()\n"
+				   "t2: exec(brk=w+4p, stack=4p) !any:15\n"
+				   "t2: binfmt_going(0, 1)\n"
+				   "t2: mm_alloc()\n"
+				   "t0: yield()\n"
+				   "t3: t5 = kthread()\n";
 	struct program p;
 	char *text;
 
