@@ -15,6 +15,16 @@ static inline struct vm_area_struct *vma_of(const struct rb_node *node)
 	return rb_entry(node, struct vm_area_struct, vm_rb);
 }
 
+/*
+ * A descent goes left or right as often, so half of all guesses are wrong; when one turns out to
+ * be, the other child is under way already.
+ */
+static inline void prefetch_below(const struct rb_node *node)
+{
+	__builtin_prefetch(node->left);
+	__builtin_prefetch(node->right);
+}
+
 static bool vma_gap_augment(struct rb_node *node)
 {
 	struct vm_area_struct *vma = vma_of(node);
@@ -59,6 +69,7 @@ struct vm_area_struct *find_vma(struct ctx *cx, struct mm_struct *mm, u64 addr)
 		struct vm_area_struct *tmp = vma_of(node);
 
 		STEP(cx);
+		prefetch_below(node);
 		if (tmp->vm_end <= addr) {
 			node = node->right;
 			continue;
@@ -107,6 +118,7 @@ int find_vma_links(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 end,
 
 		STEP(cx);
 		above = *slot;
+		prefetch_below(above);
 		vma = vma_of(above);
 		if (vma->vm_end > addr) {
 			if (vma->vm_start < end)

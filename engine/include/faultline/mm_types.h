@@ -235,10 +235,11 @@ struct anon_vma_chain {
 };
 
 struct vm_area_struct {
+	/* What a search looks at comes first and fills one cache line. */
 	u64 vm_start, vm_end; /* [start, end), page aligned */
-	struct vm_area_struct *vm_next, *vm_prev;
 	struct rb_node vm_rb;
 	u64 rb_subtree_gap; /* largest gap below any VMA of the subtree, in bytes */
+	struct vm_area_struct *vm_prev, *vm_next;
 	struct mm_struct *vm_mm;
 	u32 vm_flags;
 	pte_t vm_page_prot; /* bits of a new entry, without the frame */

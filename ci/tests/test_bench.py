@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`faultline bench engine`: its rows are as the contract says, and the search is not linear."""
+
+import json
+import subprocess
+import sys
+import unittest
+
+FAULTLINE = sys.argv.pop(1)
+
+
+def bench(*args):
+    return subprocess.run([FAULTLINE, "bench", *args], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=240)
+
+
+class Bench(unittest.TestCase):
+    def test_rows(self):
+        r = bench("engine", "--json", "--vmas", "100,20000", "--rounds", "5")
+        self.assertEqual(r.returncode, 0, r.stderr)
+        rows = {x["name"]: x for x in map(json.loads, r.stdout.splitlines())}
+        self.assertEqual(list(rows), ["mmap_munmap.100", "mmap_munmap.20000", "fork_exit.vma",
+                                      "fork_exit.page"])
+        for row in rows.values():
+            self.assertEqual(set(row), {"v", "type", "name", "value", "unit", "baseline", "ratio",
+                                        "against"})
+            self.assertEqual((row["v"], row["type"], row["unit"]), (1, "bench", "us"))
+        for n in ("mmap_munmap.100", "mmap_munmap.20000"):
+            self.assertGreater(rows[n]["value"], 0)
+            self.assertAlmostEqual(rows[n]["ratio"], rows[n]["value"] / rows[n]["baseline"], delta=0.05)
+        # 200 times the VMAs: a list would take 200 times as long
+        self.assertLess(rows["mmap_munmap.20000"]["value"], 20 * rows["mmap_munmap.100"]["value"])
+
+    def test_against_itself(self):
+        r = bench("engine", "--json", "--vmas", "1000,60000", "--rounds", "2")
+        self.assertEqual(r.returncode, 0, r.stderr)
+        big = json.loads(r.stdout.splitlines()[1])
+        self.assertEqual(big["against"], "mmap_munmap.1000")
+
+    def test_usage(self):
+        for args in ([], ["nonsense"], ["engine", "--vmas", "0"], ["engine", "--vmas", ""],
+                     ["engine", "--vmas", "1000001"], ["engine", "--rounds", "0"],
+                     ["engine", "--allocator", "none"], ["engine", "extra"]):
+            self.assertEqual(bench(*args).returncode, 2, args)
+        self.assertEqual(bench("--help").returncode, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

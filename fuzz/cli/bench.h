@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The host's side of `faultline bench`: a process of its own that does what the engine does, a
+ * round whenever it is asked. In a file apart because the host's names for flags are the engine's,
+ * too.
+ */
+#ifndef FAULTLINE_BENCH_H
+#define FAULTLINE_BENCH_H
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include <faultline/types.h>
+
+#define BENCH_BATCH  2000u /* operations per round */
+#define BENCH_STRIDE (2 * PAGE_SIZE)
+
+struct host_job {
+	u64 vmas, pages; /* mapped; written, in one more VMA */
+	bool fork;	 /* a round is a fork and exit; else a batch of mmap and munmap */
+};
+
+struct host {
+	pid_t pid; /* 0: none */
+	int ask, answer;
+};
+
+/* False: no such process; what there is of it must be stopped all the same. */
+bool host_start(struct host *h, const struct host_job *job);
+/* Nanoseconds per operation, negative when the host refuses. */
+double host_round(struct host *h);
+void host_stop(struct host *h);
+
+static inline u64 bench_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (u64)ts.tv_sec * 1000000000u + (u64)ts.tv_nsec;
+}
+
+static inline u64 bench_random(u64 *seed)
+{
+	*seed = *seed * 6364136223846793005u + 1442695040888963407u;
+	return *seed >> 33;
+}
+
+#endif

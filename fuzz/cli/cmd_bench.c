@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * faultline bench: what things cost. Each figure stands beside one taken in turn in the same run,
+ * so that the ratio means something on whatever machine it runs; each is the least of several
+ * rounds.
+ *
+ * The engine does what the host kernel does for the same system calls: the host's side is a process
+ * of its own that is asked for a round at a time over pipes. It makes mappings and forks and
+ * changes nothing else of the host.
+ */
+#define _GNU_SOURCE
+#include "bench.h"
+#include "cli.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <faultline/mm_types.h>
+#include <faultline/syscalls.h>
+
+static const char help[] =
+	"usage: faultline bench engine [OPTION...]\n"
+	"The engine, checks off, beside the host kernel doing the same:\n"
+	"  mmap_munmap.N   a page mapped into a random hole among N VMAs, and unmapped again\n"
+	"  fork_exit.vma   fork and exit of a process, per VMA that it has\n"
+	"  fork_exit.page  the same, per page that it has written\n"
+	"\n"
+	"  --vmas N,...      numbers of VMAs (default 100,10000,1000000); above 50000 the "
+	"baseline\n"
+	"                    is the engine's own figure before it\n"
+	"  --rounds N        rounds per figure, of which the least counts (default 15)\n"
+	"  --allocator NAME  malloc (default) or arena\n"
+	"  --json            JSON lines\n"
+	"\n"
+	"Exit: 0, 2 usage, 3 environment.\n";
+
+#define MAX_SIZES   8u
+#define HOST_MAX    50000u /* VMAs; the usual limit of the kernel is 65530 */
+#define FORK_VMAS   2000u
+#define FORK_PAGES  4096u
+#define ENGINE_BASE ((u64)1 << 32)
+
+/* A round returns nanoseconds, or a negative number when it cannot go on. */
+
+/* ---- the engine ----------------------------------------------------------------------------- */
+
+struct engine {
+	const struct fl_allocator_ops *alloc;
+	void *inst;
+	struct ctx cx;
+};
+
+__attribute__((noreturn)) static void engine_bug(void *priv, enum fl_bug kind, const char *func,
+						 const char *what)
+{
+	(void)priv;
+	(void)kind;
+	say("bench: %s: %s", func, what);
+	exit(EXIT_ENV);
+}
+
+static bool engine_boot(struct engine *e, u64 vmas)
+{
+	const struct fl_seams seams = {.bug = engine_bug};
+	const struct exec_image image = {.stack_pages = 1};
+	struct fl_allocator_config acfg = {.size = sizeof(acfg)};
+	struct machine_config cfg;
+	struct task_struct *init;
+	struct machine *m;
+	bool killed;
+
+	machine_config_init(&cfg);
+	cfg.max_map_count = vmas + 64;
+	cfg.mem = 1u << 20;
+	cfg.overcommit = 1;
+	e->inst = e->alloc->create(&acfg);
+	if (!e->inst)
+		return false;
+	m = machine_create(&cfg, e->alloc, e->inst, &seams);
+	if (!m)
+		return false;
+	e->cx = (struct ctx){.m = m, .steps = ~(u64)0};
+	init = spawn_init(&e->cx);
+	if (!init)
+		return false;
+	run_on(&e->cx, 0, init);
+	return !sys_execve(&e->cx, &image, &killed);
+}
+
+static void engine_end(struct engine *e)
+{
+	if (e->inst)
+		e->alloc->destroy(e->inst);
+	e->inst = NULL;
+}
+
+static bool engine_map(struct engine *e, u64 addr, u64 pages, u32 prot)
+{
+	return sys_mmap(&e->cx, addr, pages * PAGE_SIZE, prot,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0) == (s64)addr;
+}
+
+static bool engine_populate(struct engine *e, u64 vmas)
+{
+	for (u64 i = 0; i < vmas; i++) {
+		if (!engine_map(e, ENGINE_BASE + i * BENCH_STRIDE, 1, PROT_READ))
+			return false;
+	}
+	return true;
+}
+
+static double engine_mmap_munmap(struct engine *e, u64 vmas, u64 *seed)
+{
+	u64 start = bench_now();
+
+	for (u32 i = 0; i < BENCH_BATCH; i++) {
+		u64 addr = ENGINE_BASE + bench_random(seed) % vmas * BENCH_STRIDE + PAGE_SIZE;
+
+		if (!engine_map(e, addr, 1, PROT_READ | PROT_WRITE) ||
+		    sys_munmap(&e->cx, addr, PAGE_SIZE))
+			return -1;
+	}
+	return (double)(bench_now() - start) / BENCH_BATCH;
+}
+
+static double engine_fork_exit(struct engine *e)
+{
+	struct task_struct *parent = e->cx.curr, *child;
+	u64 start = bench_now();
+
+	if (do_fork(&e->cx, 0, &child))
+		return -1;
+	run_on(&e->cx, 0, child);
+	do_exit(&e->cx);
+	run_on(&e->cx, 0, parent);
+	return (double)(bench_now() - start);
+}
+
+/* ---- figures -------------------------------------------------------------------------------- */
+
+struct bench {
+	struct engine engine;
+	u64 sizes[MAX_SIZES];
+	unsigned int nr_sizes;
+	u64 rounds;
+	bool json;
+};
+
+static void print_row(const struct bench *b, const char *name, double value, double baseline,
+		      const char *against)
+{
+	struct json j;
+
+	if (!b->json) {
+		printf("%-22s %10.3f us   %-24s %10.3f us   ratio %.3f\n", name, value / 1000,
+		       against, baseline / 1000, value / baseline);
+		return;
+	}
+	json_begin(&j, stdout, "bench");
+	json_str(&j, "name", name);
+	json_key(&j, "value");
+	printf("%.4f", value / 1000);
+	json_str(&j, "unit", "us");
+	json_key(&j, "baseline");
+	printf("%.4f", baseline / 1000);
+	json_key(&j, "ratio");
+	printf("%.4f", value / baseline);
+	json_str(&j, "against", against);
+	json_end(&j);
+}
+
+static bool least(double *best, double round)
+{
+	if (round < 0)
+		return false;
+	if (*best < 0 || round < *best)
+		*best = round;
+	return true;
+}
+
+/* Both sides in turn. false: one of them could not. */
+static bool mmap_munmap_rounds(struct bench *b, u64 vmas, struct host *h, double *engine,
+			       double *host)
+{
+	u64 seed = 1;
+
+	for (u64 i = 0; i < b->rounds; i++) {
+		if (!least(engine, engine_mmap_munmap(&b->engine, vmas, &seed)))
+			return false;
+		if (h && !least(host, host_round(h)))
+			return false;
+	}
+	return true;
+}
+
+static int bench_mmap_munmap(struct bench *b)
+{
+	char name[64], before[64] = "";
+	double last = -1;
+
+	for (unsigned int i = 0; i < b->nr_sizes; i++) {
+		const struct host_job job = {.vmas = b->sizes[i]};
+		bool on_host = job.vmas <= HOST_MAX, ok;
+		double engine = -1, host = -1;
+		struct host h = {0};
+
+		if (!engine_boot(&b->engine, job.vmas) || !engine_populate(&b->engine, job.vmas)) {
+			say("bench: no memory for %" PRIu64 " VMAs", job.vmas);
+			engine_end(&b->engine);
+			return EXIT_ENV;
+		}
+		ok = !on_host || host_start(&h, &job);
+		ok = ok && mmap_munmap_rounds(b, job.vmas, on_host ? &h : NULL, &engine, &host);
+		if (on_host)
+			host_stop(&h);
+		engine_end(&b->engine);
+		if (!ok) {
+			say("bench: the host did not make %" PRIu64 " mappings", job.vmas);
+			return EXIT_ENV;
+		}
+		snprintf(name, sizeof(name), "mmap_munmap.%" PRIu64, job.vmas);
+		if (on_host)
+			print_row(b, name, engine, host, "host");
+		else
+			print_row(b, name, engine, last < 0 ? engine : last,
+				  last < 0 ? name : before);
+		last = engine;
+		snprintf(before, sizeof(before), "%s", name);
+	}
+	return 0;
+}
+
+static bool fork_rounds(struct bench *b, const struct host_job *job, double *engine, double *host)
+{
+	struct host h = {0};
+	bool ok = engine_boot(&b->engine, job->vmas + 1) && engine_populate(&b->engine, job->vmas);
+	u64 pages = ENGINE_BASE + (job->vmas + 1) * BENCH_STRIDE;
+
+	if (ok && job->pages)
+		ok = engine_map(&b->engine, pages, job->pages, PROT_READ | PROT_WRITE);
+	for (u64 i = 0; ok && i < job->pages; i++)
+		ok = access_user(&b->engine.cx, pages + i * PAGE_SIZE, true, &i) == ACCESS_OK;
+	ok = ok && host_start(&h, job);
+	for (u64 i = 0; ok && i < b->rounds; i++)
+		ok = least(engine, engine_fork_exit(&b->engine)) && least(host, host_round(&h));
+	if (h.pid)
+		host_stop(&h);
+	engine_end(&b->engine);
+	return ok;
+}
+
+/* What is more with n of something than without, for each of them. */
+static int bench_fork_exit(struct bench *b, const char *name, const struct host_job *with, u64 n)
+{
+	const struct host_job without = {.fork = true};
+	double engine[2] = {-1, -1}, host[2] = {-1, -1};
+
+	if (!fork_rounds(b, &without, &engine[0], &host[0]) ||
+	    !fork_rounds(b, with, &engine[1], &host[1])) {
+		say("bench: %s: fork failed", name);
+		return EXIT_ENV;
+	}
+	print_row(b, name, (engine[1] - engine[0]) / (double)n, (host[1] - host[0]) / (double)n,
+		  "host");
+	return 0;
+}
+
+static int bench_engine(struct bench *b)
+{
+	const struct host_job vmas = {.vmas = FORK_VMAS, .fork = true};
+	const struct host_job pages = {.pages = FORK_PAGES, .fork = true};
+	int status = bench_mmap_munmap(b);
+
+	if (!status)
+		status = bench_fork_exit(b, "fork_exit.vma", &vmas, FORK_VMAS);
+	if (!status)
+		status = bench_fork_exit(b, "fork_exit.page", &pages, FORK_PAGES);
+	return exit_worst(status, output_flush());
+}
+
+/* ---- the command ---------------------------------------------------------------------------- */
+
+static bool parse_sizes(struct bench *b, char *list)
+{
+	char *save, *item = strtok_r(list, ",", &save);
+
+	for (b->nr_sizes = 0; item; item = strtok_r(NULL, ",", &save)) {
+		u64 *size = &b->sizes[b->nr_sizes];
+
+		if (b->nr_sizes == MAX_SIZES || !parse_u64(item, 1000000, size) || !*size)
+			return false;
+		b->nr_sizes++;
+	}
+	return b->nr_sizes > 0;
+}
+
+int cmd_bench(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"vmas", required_argument, NULL, 'n'},
+		{"rounds", required_argument, NULL, 'r'},
+		{"allocator", required_argument, NULL, 'a'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	struct bench b = {
+		.sizes = {100, 10000, 1000000},
+		.nr_sizes = 3,
+		.rounds = 15,
+		.engine.alloc = fl_allocator_find("malloc"),
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (c) {
+		case 'n':
+			if (!parse_sizes(&b, optarg))
+				return usage_error("bench",
+						   "--vmas takes up to %u numbers of 1 to 1000000",
+						   MAX_SIZES);
+			break;
+		case 'r':
+			if (!parse_u64(optarg, 1000000, &b.rounds) || !b.rounds)
+				return usage_error("bench", "--rounds takes a number above 0");
+			break;
+		case 'a':
+			b.engine.alloc = fl_allocator_find(optarg);
+			if (!b.engine.alloc)
+				return usage_error("bench", "no allocator '%s'", optarg);
+			break;
+		case 'j':
+			b.json = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return output_flush();
+		default:
+			return option_error("bench", argv);
+		}
+	}
+	if (optind + 1 != argc || strcmp(argv[optind], "engine"))
+		return usage_error("bench", "what to measure: engine");
+	return bench_engine(&b);
+}
