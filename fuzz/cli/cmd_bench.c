@@ -343,5 +343,7 @@ int cmd_bench(int argc, char **argv)
 	}
 	if (optind + 1 != argc || strcmp(argv[optind], "engine"))
 		return usage_error("bench", "what to measure: engine");
+	if (strstr(FAULTLINE_BUILD, "address"))
+		say("bench: built with sanitizers, whose costs are not the engine's or the host's");
 	return bench_engine(&b);
 }
