@@ -178,6 +178,8 @@ void unmap_region(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *v
 		  struct vm_area_struct *prev, u64 start, u64 end);
 void change_protection(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end,
 		       pte_t newprot);
+/* Empties [start, end) of vma; the tables stay. Locks: mmap_sem, or i_mmap_rwsem of its file. */
+void zap_page_range(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end);
 /* Unmaps pages [first, last] of a file in every mm, private copies with them (facts §23). */
 void unmap_mapping_range(struct ctx *cx, struct address_space *mapping, pgoff_t first,
 			 pgoff_t last);
@@ -206,6 +208,11 @@ struct page *filemap_fault(struct ctx *cx, struct vm_area_struct *vma, pgoff_t p
 void add_to_page_cache(struct ctx *cx, struct address_space *mapping, struct page *page);
 /* Drops the pages from index start on. Nothing maps them any more. */
 void truncate_inode_pages(struct ctx *cx, struct address_space *mapping, pgoff_t start);
+/* The same for [first, last] alone. Returns how many pages went. */
+u64 truncate_inode_pages_range(struct ctx *cx, struct address_space *mapping, pgoff_t first,
+			       pgoff_t last);
+/* Reads in what the cache lacks of nr pages, until it is refused. */
+void force_page_cache_readahead(struct ctx *cx, struct file_inode *inode, pgoff_t first, u64 nr);
 /* Page of the cache without a new reference, or NULL. */
 struct page *find_page(const struct address_space *mapping, pgoff_t index);
 /* The tag that a page of a file has on disk from the start. */
@@ -224,6 +231,8 @@ int shmem_zero_setup(struct ctx *cx, struct vm_area_struct *vma);
  */
 struct page *shmem_fault(struct ctx *cx, struct vm_area_struct *vma, pgoff_t pgoff,
 			 unsigned int *fault);
+/* The pages [first, last] go, from all who map them; without reserve so does their charge. */
+void shmem_truncate_range(struct ctx *cx, struct file_inode *inode, pgoff_t first, pgoff_t last);
 /* Gives the commit charge back. Its pages have gone. */
 void shmem_evict_inode(struct ctx *cx, struct file_inode *inode);
 

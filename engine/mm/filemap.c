@@ -47,6 +47,29 @@ void add_to_page_cache(struct ctx *cx, struct address_space *mapping, struct pag
 	mapping->nr_pages++;
 }
 
+/* A new page of the cache, read in. NULL: no memory. */
+static struct page *page_cache_read(struct ctx *cx, struct file_inode *inode, pgoff_t index)
+{
+	struct page *page =
+		alloc_pages(cx, SITE_filemap_page, GFP_KERNEL | __GFP_TAG, 0, PAGE_FILE);
+
+	if (!page)
+		return NULL;
+	page->index = index;
+	page_set_tag(page, file_read_tag(inode, index));
+	add_to_page_cache(cx, &inode->i_data, page);
+	return page;
+}
+
+void force_page_cache_readahead(struct ctx *cx, struct file_inode *inode, pgoff_t first, u64 nr)
+{
+	for (; nr && first < inode->size; first++, nr--) {
+		STEP(cx);
+		if (!find_page(&inode->i_data, first) && !page_cache_read(cx, inode, first))
+			return;
+	}
+}
+
 struct page *filemap_fault(struct ctx *cx, struct vm_area_struct *vma, pgoff_t pgoff,
 			   unsigned int *fault)
 {
@@ -60,14 +83,11 @@ struct page *filemap_fault(struct ctx *cx, struct vm_area_struct *vma, pgoff_t p
 	}
 	page = find_page(&inode->i_data, pgoff);
 	if (!page) {
-		page = alloc_pages(cx, SITE_filemap_page, GFP_KERNEL | __GFP_TAG, 0, PAGE_FILE);
+		page = page_cache_read(cx, inode, pgoff);
 		if (!page) {
 			*fault = VM_FAULT_OOM;
 			return NULL;
 		}
-		page->index = pgoff;
-		page_set_tag(page, file_read_tag(inode, pgoff));
-		add_to_page_cache(cx, &inode->i_data, page);
 		*fault = VM_FAULT_MAJOR;
 	}
 	get_page(cx, page);
@@ -93,17 +113,26 @@ static struct page *find_next_page(const struct address_space *mapping, pgoff_t 
 	return best;
 }
 
-void truncate_inode_pages(struct ctx *cx, struct address_space *mapping, pgoff_t start)
+u64 truncate_inode_pages_range(struct ctx *cx, struct address_space *mapping, pgoff_t first,
+			       pgoff_t last)
 {
 	struct page *page;
+	u64 nr = 0;
 
-	while ((page = find_next_page(mapping, start)) != NULL) {
+	while ((page = find_next_page(mapping, first)) != NULL && page->index <= last) {
 		STEP(cx);
 		rb_erase(&mapping->page_tree, &page->cache_node, NULL);
 		mapping->nr_pages--;
 		cx->m->nr_shmem -= mapping->host->shmem;
 		page->mapping = NULL;
 		__free_page(cx, page);
+		nr++;
 	}
+	return nr;
+}
+
+void truncate_inode_pages(struct ctx *cx, struct address_space *mapping, pgoff_t start)
+{
+	(void)truncate_inode_pages_range(cx, mapping, start, ~(pgoff_t)0);
 	BUG_ON(cx, !start && mapping->nr_pages != 0);
 }

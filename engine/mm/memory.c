@@ -265,7 +265,7 @@ void unmap_vmas(struct ctx *cx, struct mmu_gather *tlb, struct vm_area_struct *v
 	}
 }
 
-static void zap_page_range_single(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end)
+void zap_page_range(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end)
 {
 	struct mm_struct *mm = vma->vm_mm;
 	struct mmu_gather tlb;
@@ -288,9 +288,8 @@ void unmap_mapping_range(struct ctx *cx, struct address_space *mapping, pgoff_t 
 		pgoff_t to = min_u64(last, vma->vm_pgoff + vma_pages(vma) - 1);
 
 		STEP(cx);
-		zap_page_range_single(cx, vma,
-				      vma->vm_start + ((from - vma->vm_pgoff) << PAGE_SHIFT),
-				      vma->vm_start + ((to - vma->vm_pgoff + 1) << PAGE_SHIFT));
+		zap_page_range(cx, vma, vma->vm_start + ((from - vma->vm_pgoff) << PAGE_SHIFT),
+			       vma->vm_start + ((to - vma->vm_pgoff + 1) << PAGE_SHIFT));
 	}
 	up_write(cx, &mapping->i_mmap_rwsem);
 }

@@ -129,3 +129,15 @@ unacct:
 	*fault = VM_FAULT_OOM;
 	return NULL;
 }
+
+void shmem_truncate_range(struct ctx *cx, struct file_inode *inode, pgoff_t first, pgoff_t last)
+{
+	u64 nr;
+
+	unmap_mapping_range(cx, &inode->i_data, first, last);
+	nr = truncate_inode_pages_range(cx, &inode->i_data, first, last);
+	if (inode->noreserve) {
+		inode->charged -= nr;
+		vm_unacct_memory(cx, nr);
+	}
+}

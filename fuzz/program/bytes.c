@@ -51,6 +51,7 @@ enum {
 #define FAULT_NOWAIT 0x80u
 #define PPM_MAX	     1000000u
 
+#define NO_ADVICE 255u
 #define LEN_BYTES 0x8000u /* a small length counts bytes, not pages */
 
 /*
@@ -208,6 +209,14 @@ static u32 get_words(enum arg_kind kind, u8 b)
 	return flags;
 }
 
+/* One of the words, or nothing that anybody advises. */
+static u64 get_advice(u8 b)
+{
+	unsigned int i = b % (nr_advice_words + 1);
+
+	return i < nr_advice_words ? advice_words[i].bits : NO_ADVICE;
+}
+
 static void get_arg(const struct decoder *d, enum arg_kind kind, struct arg *arg, const u8 *b)
 {
 	switch (kind) {
@@ -222,6 +231,9 @@ static void get_arg(const struct decoder *d, enum arg_kind kind, struct arg *arg
 		break;
 	case ARG_FILE:
 		arg->ref = get_file(d, b[0]);
+		break;
+	case ARG_ADVICE:
+		arg->val = get_advice(b[0]);
 		break;
 	case ARG_MAP:
 		arg->val = get_map_flags(b[0], b[1]);
@@ -257,6 +269,7 @@ static void decode_wide_arg(struct decoder *d, enum arg_kind kind, struct arg *a
 		set_base(d, arg, b[2] % NR_BASES, get32(b + 4));
 		arg->val = get64(b + 8);
 		break;
+	case ARG_ADVICE:
 	case ARG_LEN:
 	case ARG_VALUE:
 		arg->val = get64(b + 8);
@@ -585,6 +598,16 @@ static u8 words_byte(enum arg_kind kind, u64 flags)
 	return b;
 }
 
+static bool put_advice(u64 val, u8 *b)
+{
+	u8 i = 0;
+
+	while (i < nr_advice_words && advice_words[i].bits != val)
+		i++;
+	b[0] = i;
+	return i < nr_advice_words || val == NO_ADVICE;
+}
+
 static bool put_arg(const struct encoder *e, enum arg_kind kind, const struct arg *arg, u8 *b)
 {
 	switch (kind) {
@@ -597,6 +620,8 @@ static bool put_arg(const struct encoder *e, enum arg_kind kind, const struct ar
 		return arg->val <= UINT16_MAX;
 	case ARG_FILE:
 		return put_file(e, arg->ref, b);
+	case ARG_ADVICE:
+		return put_advice(arg->val, b);
 	case ARG_MAP:
 		b[0] = map_byte((u32)arg->val);
 		b[1] = (u8)((arg->val & MAP_LOCKED ? MAP_BYTE_LOCKED : 0) |

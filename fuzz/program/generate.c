@@ -415,6 +415,12 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 	case OP_mremap:
 		gen_mremap(g, t, op);
 		return 0;
+	case OP_madvise:
+		range_args(g, t, op);
+		op->args[2].val = chance(g, 30) ? MADV_DONTNEED
+						: advice_words[below(g, nr_advice_words)].bits;
+		op->args[2].val = chance(g, 2) ? 99 : op->args[2].val;
+		return 0;
 	case OP_mlock2:
 		op->args[2].val = chance(g, 50) ? MLOCK_ONFAULT : 0;
 		/* fall through */
@@ -499,6 +505,7 @@ static u32 requests(enum op_code code)
 	case OP_munmap:
 	case OP_mprotect:
 	case OP_brk:
+	case OP_madvise:
 	case OP_modify_ldt:
 		return 2;
 	default:
@@ -557,6 +564,7 @@ static bool fits(struct gen *g, const struct live_task *t, enum op_code code)
 	case OP_munmap:
 	case OP_mprotect:
 	case OP_mremap:
+	case OP_madvise:
 	case OP_mlock:
 	case OP_mlock2:
 	case OP_munlock:

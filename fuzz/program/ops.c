@@ -39,6 +39,14 @@ const struct flag_word clone_words[] = {
 };
 const unsigned int nr_clone_words = ARRAY_SIZE(clone_words);
 
+const struct flag_word advice_words[] = {
+	{"normal", MADV_NORMAL},     {"random", MADV_RANDOM},	  {"sequential", MADV_SEQUENTIAL},
+	{"willneed", MADV_WILLNEED}, {"dontneed", MADV_DONTNEED}, {"remove", MADV_REMOVE},
+	{"dontfork", MADV_DONTFORK}, {"dofork", MADV_DOFORK},	  {"dontdump", MADV_DONTDUMP},
+	{"dodump", MADV_DODUMP},
+};
+const unsigned int nr_advice_words = ARRAY_SIZE(advice_words);
+
 static const struct flag_word mlock_words[] = {{"onfault", MLOCK_ONFAULT}};
 
 static const struct flag_word mcl_words[] = {
@@ -126,6 +134,9 @@ static const struct {
 	{ARG_VALUE, "value", "a number"},
 	{ARG_MLOCK, "mlock flags", "`onfault`, or `0`"},
 	{ARG_MCL, "mlockall flags", "words of `current\\|future\\|onfault`, or `0`"},
+	{ARG_ADVICE, "advice",
+	 "one of `normal`, `random`, `sequential`, `willneed`, `dontneed`, `remove`, `dontfork`, "
+	 "`dofork`, `dontdump`, `dodump`, or a number"},
 	{ARG_MREMAP, "mremap flags", "words of `maymove\\|fixed`, or `0`"},
 };
 

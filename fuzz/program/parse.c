@@ -409,6 +409,20 @@ static int parse_words(struct parser *ps, enum arg_kind kind, u64 *val)
 	return 0;
 }
 
+static int parse_advice(struct parser *ps, u64 *val)
+{
+	struct word w = peek_word(ps);
+
+	for (unsigned int i = 0; i < nr_advice_words; i++) {
+		if (word_is(w, advice_words[i].word)) {
+			*val = advice_words[i].bits;
+			ps->cur += w.len;
+			return 0;
+		}
+	}
+	return parse_number(ps, val);
+}
+
 static int parse_file(struct parser *ps, u32 *ref)
 {
 	struct word w = peek_word(ps);
@@ -436,6 +450,8 @@ static int parse_arg(struct parser *ps, enum arg_kind kind, struct arg *arg)
 	case ARG_MLOCK:
 	case ARG_MCL:
 		return parse_words(ps, kind, &arg->val);
+	case ARG_ADVICE:
+		return parse_advice(ps, &arg->val);
 	case ARG_FILE:
 		return parse_file(ps, &arg->ref);
 	default:

@@ -65,6 +65,17 @@ static void print_file(struct strbuf *sb, u32 ref)
 		sb_printf(sb, "f%u", ref);
 }
 
+static void print_advice(struct strbuf *sb, u64 val)
+{
+	for (unsigned int i = 0; i < nr_advice_words; i++) {
+		if (advice_words[i].bits == val) {
+			sb_puts(sb, advice_words[i].word);
+			return;
+		}
+	}
+	print_value(sb, val);
+}
+
 static void print_arg(struct strbuf *sb, enum arg_kind kind, const struct arg *arg)
 {
 	switch (kind) {
@@ -76,6 +87,9 @@ static void print_arg(struct strbuf *sb, enum arg_kind kind, const struct arg *a
 		break;
 	case ARG_FILE:
 		print_file(sb, arg->ref);
+		break;
+	case ARG_ADVICE:
+		print_advice(sb, arg->val);
 		break;
 	case ARG_VALUE:
 		print_value(sb, arg->val);

@@ -22,6 +22,7 @@ enum arg_kind {
 	ARG_MODE,   /* letters of rwx, as of open */
 	ARG_VALUE,  /* a number */
 	ARG_MREMAP, /* 0, or maymove|fixed */
+	ARG_ADVICE, /* a word of advice, or a number */
 	ARG_MLOCK,  /* 0, or onfault */
 	ARG_MCL,    /* 0, or current|future|onfault */
 };

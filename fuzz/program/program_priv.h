@@ -33,6 +33,9 @@ extern const struct flag_word clone_words[];
 extern const struct flag_word prot_letters[];
 extern const struct flag_word mode_letters[];
 extern const unsigned int nr_map_words, nr_clone_words;
+/* Of ARG_ADVICE: values, of which an argument is one. */
+extern const struct flag_word advice_words[];
+extern const unsigned int nr_advice_words;
 #define NR_LETTERS 3u
 
 /* Words of ARG_MAP and ARG_CLONE, letters of ARG_PROT and ARG_MODE. NULL for other kinds. */

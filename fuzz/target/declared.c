@@ -25,8 +25,9 @@ static const struct fallback {
 
 bool declared_benign(const struct target *t, u32 op, const struct fi_point *point)
 {
-	(void)t;
-	(void)op;
+	/* pages that are read in ahead are not missed */
+	if (point->site == SITE_filemap_page && t->p->ops[op].code == OP_madvise)
+		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(fallbacks); i++)
 		if (fallbacks[i].site == point->site)
 			return true;
@@ -98,8 +99,11 @@ static const struct row {
 	{OP_modify_ldt, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_mm_alloc, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_mremap, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_madvise, SITE_none, OUT_ERRNO, EAGAIN},
+	{OP_mlock, SITE_shmem_block_acct, OUT_ERRNO, ENOMEM},
 	{OP_mlock, SITE_split_vma_vma, OUT_ERRNO, ENOMEM},
 	{OP_mlock, SITE_none, OUT_ERRNO, EAGAIN},
+	{OP_mlock2, SITE_shmem_block_acct, OUT_ERRNO, ENOMEM},
 	{OP_mlock2, SITE_split_vma_vma, OUT_ERRNO, ENOMEM},
 	{OP_mlock2, SITE_none, OUT_ERRNO, EAGAIN},
 	{OP_munlock, SITE_none, OUT_ERRNO, ENOMEM},
@@ -118,6 +122,8 @@ static const enum fl_site fault_sites[] = {
 	SITE_anon_page,
 	SITE_cow_page,
 	SITE_filemap_page,
+	SITE_shmem_page,
+	SITE_shmem_block_acct,
 };
 
 static bool not_populated(const struct target *t, u32 op, const struct fi_point *point,
@@ -317,6 +323,7 @@ struct change {
 	u64 from, moved;
 	u64 clear, set; /* CHANGE_PREFIX: bits of the flags */
 	bool filled;	/* pages may have been fetched in [start, end) */
+	bool advised;	/* no counter may differ */
 	bool moves_brk;
 	bool whole_mm; /* def_flags may differ, too */
 	bool prefix_over;
@@ -475,12 +482,15 @@ static bool same_fields(const struct change *c, u32 mm, u32 now)
 				want = a->val;
 			break;
 		case F_mm_locked_vm:
+			if (mm == c->mm && c->kind != CHANGE_KILLED && !c->advised)
+				want = a->val;
+			break;
 		case F_mm_total_vm:
 		case F_mm_shared_vm:
 		case F_mm_exec_vm:
 		case F_mm_stack_vm:
 		case F_mm_rss:
-			if (mm == c->mm && c->kind != CHANGE_KILLED)
+			if (mm == c->mm && c->kind != CHANGE_KILLED && !c->advised)
 				want = a->val;
 			break;
 		default:
@@ -941,6 +951,35 @@ static const char *lock_exception(const struct target *t, const struct op *o, st
 	return o->code == OP_munlock ? "munlock-prefix" : "mlock-prefix";
 }
 
+/* Flags of the first VMAs of a range are as advised. */
+static const char *madvise_exception(const struct target *t, const struct op *o, struct change *c)
+{
+	static const struct {
+		u32 advice, clear, set;
+	} flags[] = {
+		{MADV_NORMAL, VM_RAND_READ | VM_SEQ_READ, 0},
+		{MADV_RANDOM, VM_SEQ_READ, VM_RAND_READ},
+		{MADV_SEQUENTIAL, VM_RAND_READ, VM_SEQ_READ},
+		{MADV_DONTFORK, 0, VM_DONTCOPY},
+		{MADV_DOFORK, VM_DONTCOPY, 0},
+		{MADV_DONTDUMP, 0, VM_DONTDUMP},
+		{MADV_DODUMP, VM_DONTDUMP, 0},
+	};
+
+	if (!range_of(t, o, c))
+		return NULL;
+	c->kind = CHANGE_PREFIX;
+	c->advised = true;
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		if (flags[i].advice != o->args[2].val)
+			continue;
+		c->clear = flags[i].clear;
+		c->set = flags[i].set;
+		return "madvise-prefix";
+	}
+	return NULL;
+}
+
 /* The exception that an operation has for this outcome, with what it lets differ. */
 static const char *exception_of(const struct target *t, const struct op *o,
 				const struct outcome *out, struct change *c)
@@ -982,6 +1021,8 @@ static const char *exception_of(const struct target *t, const struct op *o,
 	case OP_mlock2:
 	case OP_munlock:
 		return failed ? lock_exception(t, o, c) : NULL;
+	case OP_madvise:
+		return failed ? madvise_exception(t, o, c) : NULL;
 	case OP_mlockall:
 		return done ? lock_exception(t, o, c) : NULL;
 	default:

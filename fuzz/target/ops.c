@@ -166,6 +166,7 @@ static bool needs_mm(enum op_code code)
 	case OP_write:
 	case OP_modify_ldt:
 	case OP_mremap:
+	case OP_madvise:
 	case OP_mlock:
 	case OP_mlock2:
 	case OP_munlock:
@@ -224,6 +225,10 @@ void target_do_op(struct target *t, void *arg)
 	case OP_mremap:
 		set_errno_or_value(out, sys_mremap(&t->cx, c->addr, a[1].val, a[2].val,
 						   (u32)a[3].val, c->addr2));
+		break;
+	case OP_madvise:
+		set_errno_or_value(out, sys_madvise(&t->cx, c->addr, a[1].val,
+						    (u32)min_u64(a[2].val, UINT32_MAX)));
 		break;
 	case OP_mlock:
 		set_errno_or_value(out, sys_mlock(&t->cx, c->addr, a[1].val));

@@ -304,6 +304,26 @@ static void test_mlock(void **state)
 	done(b);
 }
 
+static void test_madvise(void **state)
+{
+	struct bench *b = attempt("# faultline 1\n"
+				  "t0: mmap(w, 2p, r, private|anon|fixed)\n"
+				  "t0: mmap(w+2p, 4p, rw, private|anon|fixed)\n"
+				  "t0: write(w+3p, 1)\n"
+				  "t0: madvise(w, 4p, dontfork)\n",
+				  SITE_split_vma_vma, 1);
+
+	(void)state;
+	assert_int_equal(b->out.value, -EAGAIN);
+	assert_true(declared(b));
+	assert_string_equal(exception(b), "madvise-prefix");
+	assert_noticed(b, "vma", "flags", W, VM_RAND_READ);
+	assert_noticed(b, "vma", "flags", W + 0x2000, VM_SEQ_READ);
+	assert_noticed(b, "pte", "page", W + 0x3000, 1);
+	assert_noticed(b, "mm", "locked_vm", 0, 0x1000);
+	done(b);
+}
+
 static void test_not_populated(void **state)
 {
 	struct bench *b = attempt("# faultline 1\n"
@@ -391,15 +411,11 @@ static void test_benign(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_map_fixed_hole),
-		cmocka_unit_test(test_split_is_no_hole),
-		cmocka_unit_test(test_mprotect_prefix),
-		cmocka_unit_test(test_exec_killed),
-		cmocka_unit_test(test_mremap),
-		cmocka_unit_test(test_mlock),
-		cmocka_unit_test(test_not_populated),
-		cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_brk),
+		cmocka_unit_test(test_map_fixed_hole),	cmocka_unit_test(test_split_is_no_hole),
+		cmocka_unit_test(test_mprotect_prefix), cmocka_unit_test(test_exec_killed),
+		cmocka_unit_test(test_mremap),		cmocka_unit_test(test_mlock),
+		cmocka_unit_test(test_not_populated),	cmocka_unit_test(test_madvise),
+		cmocka_unit_test(test_errors),		cmocka_unit_test(test_brk),
 		cmocka_unit_test(test_benign),
 	};
 

@@ -32,6 +32,17 @@
 #define MAP_NONBLOCK  0x10000u /* with POPULATE: only what is there; so nothing */
 #define MAP_STACK     0x20000u
 
+#define MADV_NORMAL	0u
+#define MADV_RANDOM	1u
+#define MADV_SEQUENTIAL 2u
+#define MADV_WILLNEED	3u
+#define MADV_DONTNEED	4u
+#define MADV_REMOVE	9u
+#define MADV_DONTFORK	10u
+#define MADV_DOFORK	11u
+#define MADV_DONTDUMP	16u
+#define MADV_DODUMP	17u
+
 #define MLOCK_ONFAULT 1u
 #define MCL_CURRENT   1u
 #define MCL_FUTURE    2u
@@ -90,6 +101,14 @@ s64 sys_munlock(struct ctx *cx, u64 start, u64 len);
  */
 s64 sys_mlockall(struct ctx *cx, u32 flags);
 s64 sys_munlockall(struct ctx *cx);
+/*
+ * Advice about [addr, addr + len). 0, or: EINVAL unknown advice, unaligned addr, length or end that
+ * wraps, DONTNEED and REMOVE of locked memory, REMOVE of private anonymous memory, DODUMP of a
+ * special mapping; ENOMEM a hole, all else done; EAGAIN too many VMAs or no memory for one; EBADF
+ * WILLNEED of what has no file; EACCES REMOVE of what is not shared and writable; EOPNOTSUPP REMOVE
+ * of a file. What lies before the place of the failure has been done.
+ */
+s64 sys_madvise(struct ctx *cx, u64 addr, u64 len, u32 advice);
 /* Returns the current break; a refusal leaves it where it was. */
 s64 sys_brk(struct ctx *cx, u64 brk);
 

@@ -55,20 +55,21 @@ static void test_round_trip(void **state)
 /* The same everywhere, as long as ops.def and sites.def say the same. */
 static void test_known_seed(void **state)
 {
-	static const char want[] = "# faultline 1\n"
-				   "machine levels=3 paravirt=xen teardown=oldest\n"
-				   "t0: t1 = fork()\n"
-				   "t0: t2 = fork()\n"
-				   "t2: mlock(w+31p, 2p)\n"
-				   "t2: r0 = mmap(w+60p, 4p, rw, private|anon)\n"
-				   "t0: t3 = clone(thread)\n"
-				   "t0: yield()\n"
-				   "t0: t4 = fork()\n"
-				   "t2: exec(brk=w+4p, stack=4p) !any:15\n"
-				   "t2: binfmt_going(0, 1)\n"
-				   "t2: mm_alloc()\n"
-				   "t0: yield()\n"
-				   "t3: t5 = kthread()\n";
+	static const char want[] =
+		"# faultline 1\n"
+		"machine levels=3 paravirt=xen teardown=oldest\n"
+		"t0: t1 = clone(vm|vfork)\n"
+		"t1: r0 = mmap(w+10p, 9p, none, private|anon|fixed)\n"
+		"t1: exec([0x406000, 6p, rx], [0x40d000, 1p, rwx], stack=1p) !slab:4\n"
+		"t1: modify_ldt(0xc56, 0x1dc) !any:1\n"
+		"t1: exec([w, 1p, r], [w+3p, 2p, rwx], [w+5p, 2p, rw], [w+7p, 4p, rw], stack=3p)\n"
+		"t0: read(brk+3p)\n"
+		"t0: write(brk+2p, 1)\n"
+		"t1: t2 = kthread() !any:1\n"
+		"t0: yield()\n"
+		"t2: brk(brk+4p)\n"
+		"t0: yield()\n"
+		"t0: r1 = mremap(r0+3p, 1p, 2p, maymove)\n";
 	struct program p;
 	char *text;
 
