@@ -29,6 +29,36 @@ void page_set_tag(struct page *page, u64 tag);
 /* A descriptor for memory that is no page of its own (the 32-byte PAE pgd). NULL: no memory. */
 struct page *alloc_page_desc(struct machine *m, void *mem, enum page_type type);
 void free_page_desc(struct machine *m, struct page *page);
+
+/* User pages are tags alone. */
+#define GFP_TRANSHUGE (GFP_KERNEL | __GFP_ZERO | __GFP_TAG)
+
+/* Small pages of a huge one: as many as a PTE table has entries. */
+static inline unsigned int hpage_nr(const struct machine *m)
+{
+	return m->geo.ptrs[PT_PTE];
+}
+
+static inline unsigned int hpage_order(const struct machine *m)
+{
+	return (unsigned int)__builtin_ctz(hpage_nr(m));
+}
+
+static inline u64 hpage_size(const struct machine *m)
+{
+	return (u64)hpage_nr(m) << PAGE_SHIFT;
+}
+
+static inline bool PageTransHuge(const struct page *page)
+{
+	return page->block == page && page->order;
+}
+
+/* A huge page with refcount 1, for an anonymous mapping; NULL: the caller takes small ones. */
+struct page *alloc_huge_page(struct ctx *cx, enum fl_site site);
+/* Makes its parts pages of their own, with the mapcount that it has; the mappings are the caller's.
+ */
+void split_huge_page_refcount(struct ctx *cx, struct page *head);
 /* machine_create/destroy: mem_map. */
 int mem_map_init(struct machine *m);
 void mem_map_exit(struct machine *m);
@@ -74,7 +104,29 @@ static inline void pt_set(struct page *pt, unsigned int idx, pte_t val)
 		((pte_t *)pt->mem)[idx] = val;
 }
 
-/* Table that a non-leaf entry points to, NULL for none. */
+#define _PAGE_TABLE (_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_ACCESSED | _PAGE_DIRTY)
+
+/* Does an entry lead to a huge page? */
+static inline bool pmd_trans_huge(pte_t e)
+{
+	return e & _PAGE_PSE;
+}
+
+/* The level whose entries lead to PTE tables, or to huge pages: the pgd with 2 levels. */
+static inline enum pt_level pmd_level(const struct pt_geometry *geo)
+{
+	return geo->below_pgd == PT_PTE ? PT_PGD : PT_PMD;
+}
+
+/* Entry i of the PTE table that a huge entry stands for. */
+static inline pte_t huge_pte(pte_t pmd, unsigned int i)
+{
+	pte_t pte = pmd & ~_PAGE_PSE;
+
+	return pmd & _PAGE_SPECIAL ? pte : pte + ((u64)i << PAGE_SHIFT);
+}
+
+/* Table that a non-leaf entry points to, NULL for none: also for a huge page. */
 struct page *pt_table(struct machine *m, const struct page *pt, unsigned int idx);
 /* pt_set() for a pgd's user half: a Xen-like second pgd follows. */
 void pgd_set(struct page *pgd, unsigned int idx, pte_t val);
@@ -95,7 +147,15 @@ int pgd_add_kernel_entry(struct ctx *cx, unsigned int idx, pte_t val);
  * stay, empty (facts §13.2). Locks: mmap_sem read or write.
  */
 struct page *pte_alloc_map(struct ctx *cx, struct mm_struct *mm, u64 addr);
-/* The same without making anything. */
+/* The same for the table of pmd_level(). */
+struct page *pmd_alloc_map(struct ctx *cx, struct mm_struct *mm, u64 addr);
+struct page *pmd_lookup(struct machine *m, const struct mm_struct *mm, u64 addr);
+/* The entry of addr, also as part of a huge one; or none. */
+pte_t pte_at(struct machine *m, const struct mm_struct *mm, u64 addr);
+/* A PTE table that is nowhere yet, and the end of one. nr_ptes is the caller's. */
+struct page *pte_alloc_one(struct ctx *cx, enum fl_site page_site, enum fl_site ctor_site);
+void pte_free(struct ctx *cx, struct page *pte);
+/* Without making anything; NULL also where a huge page is mapped. */
 struct page *pte_lookup(struct machine *m, const struct mm_struct *mm, u64 addr);
 /*
  * Bytes from addr on for which it holds: the same, or as far as a missing table at whatever level
@@ -195,6 +255,39 @@ unsigned int handle_mm_fault(struct ctx *cx, struct mm_struct *mm, struct vm_are
 u64 get_mm_rss(const struct mm_struct *mm);
 void update_hiwater_rss(struct mm_struct *mm);
 void update_hiwater_vm(struct mm_struct *mm);
+
+/* ---- mm/huge_memory.c (facts §6.2, §11, §22) ------------------------------------------------- */
+
+#define VM_FAULT_FALLBACK 0x0800u /* of huge faults: small pages, please */
+
+/*
+ * The fault where huge pages are possible. 0, VM_FAULT_OOM, or VM_FAULT_FALLBACK: there is no huge
+ * entry, and the caller goes on with a PTE table. Locks: mmap_sem read.
+ */
+unsigned int huge_fault(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma, u64 addr,
+			bool write);
+/* One huge entry of a fork. -ENOMEM, and nothing copied. Locks: both mmap_sem write. */
+int copy_huge_pmd(struct ctx *cx, struct mm_struct *dst_mm, struct mm_struct *src_mm,
+		  struct page *dst, struct page *src, unsigned int idx);
+/* Of the whole entry; the page goes to the gather. False: it is full. */
+bool zap_huge_pmd(struct ctx *cx, struct mmu_gather *tlb, struct page *pmd, unsigned int idx,
+		  u64 addr);
+void change_huge_pmd(struct ctx *cx, struct mm_struct *mm, struct page *pmd, unsigned int idx,
+		     pte_t newprot);
+/* Carries a huge entry over to where none is. False: the caller has to split it. */
+bool move_huge_pmd(struct ctx *cx, struct mm_struct *mm, u64 old_addr, u64 new_addr,
+		   struct page *new_pmd);
+/*
+ * The huge entry of addr becomes a PTE table; of the same page in all mms. Never fails: the table
+ * was deposited with the entry. Nothing where none is huge.
+ */
+void split_huge_page_pmd(struct ctx *cx, struct mm_struct *mm, u64 addr);
+/* Before vma's range becomes [start, end), and the start of the one after it moves by adjust_next
+ * bytes. */
+void vma_adjust_trans_huge(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end,
+			   s64 adjust_next);
+/* Frees the huge page of zeroes unless it is mapped. */
+void shrink_huge_zero_page(struct ctx *cx);
 
 /* ---- mm/filemap.c --------------------------------------------------------------------------- */
 

@@ -110,6 +110,12 @@ struct subject_ops {
 	/* Refusing this point alone must not be seen: the operation goes on (a declared fallback).
 	 */
 	bool (*benign)(void *s, u32 op, const struct fi_point *point);
+	/*
+	 * Optional, both or none: may the fallback of this benign point lay memory out in another
+	 * way? Then its state is judged by contents, which is the same for all layouts.
+	 */
+	bool (*relays)(void *s, u32 op, const struct fi_point *point);
+	u64 (*contents)(void *s);
 	/* Is this the outcome that the operation must have when the point fails? */
 	bool (*declared_error)(void *s, u32 op, const struct fi_point *point,
 			       const struct outcome *out);

@@ -103,6 +103,7 @@ again:
 		g->nr = fi->nr_points;
 		g->digest = digest_of(sw);
 		g->residue = residue_of(sw);
+		g->contents = contents_of(sw);
 		sw->nr_points += g->nr;
 		sw->nr_ops++;
 	}
@@ -381,9 +382,10 @@ static int cold_point(struct sweep *sw, u32 i)
 		sweep_is_golden(sw, op, &out, "the retry");
 		ended = true;
 	}
-	if (!sw->nr_caught && ended)
+	if (!sw->nr_caught && ended && !a.relaid)
 		return 0;
-	if (sw->nr_caught) {
+	/* another layout cannot go on as the golden run does: its tail is run by itself */
+	if (sw->nr_caught || a.relaid) {
 		err = a.delivered ? sweep_escalate(sw, i) : sweep_blame(sw, op);
 		if (err)
 			return err;

@@ -34,7 +34,7 @@ struct point_info {
 struct golden_op {
 	u32 first, nr; /* in sweep.points */
 	struct outcome out;
-	u64 digest, residue; /* after it */
+	u64 digest, residue, contents; /* after it */
 };
 
 struct obs_list {
@@ -61,6 +61,7 @@ struct attempt {
 	struct outcome out;
 	bool delivered, exact, broken;
 	bool changed; /* in a way that is allowed, if nothing was caught */
+	bool relaid;  /* a fallback reached another layout of the golden state */
 	bool retryable;
 };
 
@@ -124,6 +125,11 @@ static inline u64 residue_of(struct sweep *sw)
 static inline u64 residue_before(const struct sweep *sw, u32 op)
 {
 	return op ? sw->ops[op - 1].residue : sw->residue0;
+}
+
+static inline u64 contents_of(struct sweep *sw)
+{
+	return ops_of(sw)->contents ? ops_of(sw)->contents(sw->s->priv) : 0;
 }
 
 static inline bool sweep_stopped(const struct sweep *sw)

@@ -10,7 +10,6 @@
 
 #define MAX_PREALLOCATED_PMDS 4u
 
-#define _PAGE_TABLE   (_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_ACCESSED | _PAGE_DIRTY)
 #define _KERNPG_TABLE (_PAGE_PRESENT | _PAGE_RW | _PAGE_ACCESSED | _PAGE_DIRTY)
 
 /* Frames of what the kernel half maps: beyond any mem_map. A frame number of 2 levels has 20 bits.
@@ -159,7 +158,7 @@ struct page *pt_table(struct machine *m, const struct page *pt, unsigned int idx
 {
 	pte_t e = pt_get(pt, idx);
 
-	return pte_none(e) ? NULL : pfn_to_page(m, pte_pfn(e));
+	return pte_none(e) || pmd_trans_huge(e) ? NULL : pfn_to_page(m, pte_pfn(e));
 }
 
 void pgd_set(struct page *pgd, unsigned int idx, pte_t val)
@@ -317,17 +316,30 @@ static struct page *__pmd_alloc(struct ctx *cx, struct mm_struct *mm, struct pag
 	return new;
 }
 
+struct page *pte_alloc_one(struct ctx *cx, enum fl_site page_site, enum fl_site ctor_site)
+{
+	struct page *pte = alloc_pages(cx, page_site, PGALLOC_GFP, 0, PAGE_PTE);
+
+	if (pte && !pgtable_page_ctor(cx, pte, ctor_site)) {
+		__free_page(cx, pte);
+		pte = NULL;
+	}
+	return pte;
+}
+
+void pte_free(struct ctx *cx, struct page *pte)
+{
+	pgtable_page_dtor(cx, pte);
+	__free_page(cx, pte);
+}
+
 static struct page *__pte_alloc(struct ctx *cx, struct mm_struct *mm, struct page *pmd,
 				unsigned int idx)
 {
-	struct page *new = alloc_pages(cx, SITE_pte_alloc_pte, PGALLOC_GFP, 0, PAGE_PTE);
+	struct page *new = pte_alloc_one(cx, SITE_pte_alloc_pte, SITE_pte_alloc_ctor);
 
 	if (!new)
 		return NULL;
-	if (!pgtable_page_ctor(cx, new, SITE_pte_alloc_ctor)) {
-		__free_page(cx, new);
-		return NULL;
-	}
 	spin_lock(cx, &mm->page_table_lock);
 	mm->nr_ptes++;
 	populate(pmd, idx, new);
@@ -355,14 +367,38 @@ struct page *pt_alloc_below(struct ctx *cx, struct mm_struct *mm, struct page *p
 	}
 }
 
-struct page *pte_alloc_map(struct ctx *cx, struct mm_struct *mm, u64 addr)
+static struct page *pt_alloc_down(struct ctx *cx, struct mm_struct *mm, u64 addr,
+				  enum pt_level down_to)
 {
 	const struct pt_geometry *geo = &cx->m->geo;
 	enum pt_level level = PT_PGD;
 	struct page *pt = mm->pgd;
 
-	while (pt && level != PT_PTE) {
+	while (pt && level != down_to) {
 		pt = pt_alloc_below(cx, mm, pt, level, pt_index(geo, level, addr));
+		level = pt_below(geo, level);
+	}
+	return pt;
+}
+
+struct page *pte_alloc_map(struct ctx *cx, struct mm_struct *mm, u64 addr)
+{
+	return pt_alloc_down(cx, mm, addr, PT_PTE);
+}
+
+struct page *pmd_alloc_map(struct ctx *cx, struct mm_struct *mm, u64 addr)
+{
+	return pt_alloc_down(cx, mm, addr, pmd_level(&cx->m->geo));
+}
+
+struct page *pmd_lookup(struct machine *m, const struct mm_struct *mm, u64 addr)
+{
+	const struct pt_geometry *geo = &m->geo;
+	enum pt_level level = PT_PGD;
+	struct page *pt = mm->pgd;
+
+	while (pt && level != pmd_level(geo)) {
+		pt = pt_table(m, pt, pt_index(geo, level, addr));
 		level = pt_below(geo, level);
 	}
 	return pt;
@@ -379,6 +415,19 @@ struct page *pte_lookup(struct machine *m, const struct mm_struct *mm, u64 addr)
 		level = pt_below(geo, level);
 	}
 	return pt;
+}
+
+pte_t pte_at(struct machine *m, const struct mm_struct *mm, u64 addr)
+{
+	const struct pt_geometry *geo = &m->geo;
+	const struct page *pmd = pmd_lookup(m, mm, addr), *pt;
+	unsigned int idx = pt_index(geo, PT_PTE, addr);
+	pte_t entry = pmd ? pt_get(pmd, pt_index(geo, pmd_level(geo), addr)) : 0;
+
+	if (pmd_trans_huge(entry))
+		return huge_pte(entry, idx);
+	pt = pte_none(entry) ? NULL : pfn_to_page(m, pte_pfn(entry));
+	return pt ? pt_get(pt, idx) : 0;
 }
 
 u64 pte_table_span(struct machine *m, const struct mm_struct *mm, u64 addr, struct page **pt)

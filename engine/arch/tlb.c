@@ -117,23 +117,32 @@ void flush_tlb_page(struct ctx *cx, struct mm_struct *mm, u64 addr)
 
 /* ---- remembering ---------------------------------------------------------------------------- */
 
-/* Walks without touching anything; tables gets the frames below the pgd, by level. 0: none. */
+/* Walks without touching anything; *ptp and *idxp are where the last entry is. tables gets the
+ * frames below the pgd, by level. 0: none. */
 static pte_t tlb_walk(struct ctx *cx, const struct mm_struct *mm, u64 addr,
-		      u32 tables[static PT_PGD], struct page **ptp)
+		      u32 tables[static PT_PGD], struct page **ptp, unsigned int *idxp)
 {
 	const struct pt_geometry *geo = &cx->m->geo;
 	enum pt_level level = PT_PGD;
 	struct page *pt = mm->pgd;
 
 	while (level != PT_PTE) {
-		pt = pt_table(cx->m, pt, pt_index(geo, level, addr));
+		unsigned int idx = pt_index(geo, level, addr);
+
+		if (level == pmd_level(geo) && pmd_trans_huge(pt_get(pt, idx))) {
+			*ptp = pt;
+			*idxp = idx;
+			return huge_pte(pt_get(pt, idx), pt_index(geo, PT_PTE, addr));
+		}
+		pt = pt_table(cx->m, pt, idx);
 		if (!pt)
 			return 0;
 		level = pt_below(geo, level);
 		tables[level] = (u32)pt->pfn;
 	}
 	*ptp = pt;
-	return pt_get(pt, pt_index(geo, PT_PTE, addr));
+	*idxp = pt_index(geo, PT_PTE, addr);
+	return pt_get(pt, *idxp);
 }
 
 bool tlb_entry_is_stale(const struct tlb_entry *e, pte_t pte)
@@ -145,9 +154,10 @@ bool tlb_entry_is_stale(const struct tlb_entry *e, pte_t pte)
 static void check_hit(struct ctx *cx, const struct mm_struct *mm, const struct tlb_entry *e)
 {
 	u32 tables[PT_PGD];
+	unsigned int idx;
 	struct page *pt;
 
-	if (tlb_entry_is_stale(e, tlb_walk(cx, mm, e->addr, tables, &pt)))
+	if (tlb_entry_is_stale(e, tlb_walk(cx, mm, e->addr, tables, &pt, &idx)))
 		fl_bug(cx, FL_BUG_TLB, __func__,
 		       "access through a stale translation that allows more than the tables");
 }
@@ -184,6 +194,7 @@ struct page *tlb_access(struct ctx *cx, struct mm_struct *mm, u64 addr, bool wri
 	u32 tables[PT_PGD] = {0};
 	struct tlb_entry *e;
 	struct page *pt, *page;
+	unsigned int idx;
 	pte_t pte;
 
 	if (rq->loaded != mm)
@@ -198,20 +209,21 @@ struct page *tlb_access(struct ctx *cx, struct mm_struct *mm, u64 addr, bool wri
 		rq->tlb.used &= ~(1u << tlb_slot(vpage));
 
 	check_registers(cx, &rq->tlb, mm, vpage);
-	pte = tlb_walk(cx, mm, vpage, tables, &pt);
+	pte = tlb_walk(cx, mm, vpage, tables, &pt, &idx);
 	if ((pte & need) != need)
 		return NULL;
 	page = pfn_to_page(cx->m, pte_pfn(pte));
 	BUG_ON(cx, !page || !page->mem);
 	pte |= seen;
-	pt_set(pt, pt_index(&cx->m->geo, PT_PTE, vpage), pte);
+	pgd_set(pt, idx, pt_get(pt, idx) | seen);
 	tlb_fill(&rq->tlb, mm, vpage, pte, tables);
 	return page;
 }
 
 /* ---- what must not be freed ----------------------------------------------------------------- */
 
-static bool tlb_entry_leads_to(const struct tlb_entry *e, u64 pfn)
+/* To one of the frames from pfn on. */
+static bool tlb_entry_leads_to(const struct tlb_entry *e, u64 pfn, u64 nr)
 {
 	unsigned int level;
 
@@ -219,7 +231,7 @@ static bool tlb_entry_leads_to(const struct tlb_entry *e, u64 pfn)
 		if (e->tables[level] == pfn)
 			return true;
 	}
-	return pte_pfn(e->pte) == pfn;
+	return pte_pfn(e->pte) - pfn < nr;
 }
 
 void tlb_check_free(struct ctx *cx, const struct page *page)
@@ -231,7 +243,8 @@ void tlb_check_free(struct ctx *cx, const struct page *page)
 		u32 left;
 
 		for (left = rq->tlb.used; left; left &= left - 1) {
-			if (tlb_entry_leads_to(&rq->tlb.entries[__builtin_ctz(left)], page->pfn))
+			if (tlb_entry_leads_to(&rq->tlb.entries[__builtin_ctz(left)], page->pfn,
+					       PageTransHuge(page) ? hpage_nr(cx->m) : 1))
 				fl_bug(cx, FL_BUG_TLB, __func__,
 				       "page freed while a translation leads to it");
 		}

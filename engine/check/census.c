@@ -24,6 +24,8 @@ static void count_own(const struct machine *m, struct own *own)
 	const struct page *pgd = m->init_mm.pgd;
 
 	own_page(own, m->zero_page);
+	if (m->huge_zero_page)
+		own_page(own, m->huge_zero_page);
 	own_page(own, pgd);
 	for (unsigned int i = 0; i < m->geo.ptrs[PT_PGD]; i++) {
 		pte_t e = pt_get(pgd, i);

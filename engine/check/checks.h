@@ -104,7 +104,7 @@ struct mm_scan {
 	u64 nr_vmas;
 	u64 pages, file_pages, exec_pages, stack_pages, locked_pages, account_pages;
 	u64 rss[NR_MM_COUNTERS];
-	u64 nr_ptes, nr_pmds, nr_puds, nr_p4ds, nr_ptls;
+	u64 nr_ptes, nr_pmds, nr_puds, nr_p4ds, nr_ptls, nr_huge;
 };
 
 /* mm->seen[SEEN_STATE]: how far the mm can be walked. */

@@ -279,6 +279,8 @@ static void check_init_mm(struct chk *c, struct totals *t)
 		return;
 	}
 	m->zero_page->seen[SEEN_MAPPED]++;
+	if (m->huge_zero_page)
+		m->huge_zero_page->seen[SEEN_CACHED]++;
 	pgd->seen[SEEN_MAPPED]++;
 	t->objects[CACHE_ptl] += pgd->ptl != NULL;
 	for (unsigned int i = m->geo.kernel_boundary; i < m->geo.ptrs[PT_PGD]; i++) {
@@ -375,6 +377,18 @@ static void check_page(struct chk *c, const struct page *page)
 		chk_eq(c, CHK_page_refcount, __func__, obj, refs,
 		       (u64)(s64)atomic_read(&page->_refcount));
 		break;
+	case PAGE_HUGE_ZERO:
+		chk_eq(c, CHK_page_refcount, __func__, obj, refs,
+		       (u64)(s64)atomic_read(&page->_refcount));
+		mapped = 0;
+		break;
+	case PAGE_TAIL:
+		chk_true(c, CHK_huge_tail, __func__, obj,
+			 page->block && PageTransHuge(page->block) &&
+				 page->pfn - page->block->pfn < hpage_nr(c->m) && !refs &&
+				 !atomic_read(&page->_refcount),
+			 "part of a huge page, without references", "something else");
+		break;
 	default:
 		chk_eq(c, CHK_page_holder, __func__, obj, 1, mapped);
 		chk_eq(c, CHK_page_refcount, __func__, obj, 1,
@@ -382,6 +396,10 @@ static void check_page(struct chk *c, const struct page *page)
 		mapped = 0;
 	}
 	chk_eq(c, CHK_page_mapcount, __func__, obj, mapped, (u64)(s64)page->_mapcount);
+	chk_true(c, CHK_huge_tail, __func__, obj,
+		 !page->block || (page->block->block == page->block &&
+				  page->pfn - page->block->pfn < hpage_nr(c->m)),
+		 "part of the block that it was made with", "of none that it can be part of");
 	chk_true(c, CHK_page_mlocked, __func__, obj, !page->mlocked || mapped != 0,
 		 "entries that map it", "none, or no user page");
 }
@@ -405,9 +423,11 @@ static void check_pages(struct chk *c)
 			if (page->type == PAGE_PGD && page != m->init_mm.pgd &&
 			    m->geo.shared_kernel_pmd)
 				continue;
-			mlocked += page->mlocked;
+			if (page->mlocked)
+				mlocked += PageTransHuge(page) ? hpage_nr(m) : 1;
 			types[page->type]++;
-			pages += (u64)1 << page->order;
+			if (page->type != PAGE_TAIL)
+				pages += (u64)1 << page->order;
 		}
 	}
 	for (unsigned int i = 0; i < NR_PAGE_TYPES; i++)

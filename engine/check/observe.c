@@ -50,7 +50,7 @@ enum damage {
 
 struct observer {
 	struct machine *m;
-	bool strict;
+	bool strict, contents;
 	fl_obs_fn fn;
 	void *priv;
 	u32 nr_mms, nr_pages, nr_avs;
@@ -150,26 +150,30 @@ static u32 anon_vma_number(struct observer *o, struct anon_vma *av)
 static u32 page_number(struct observer *o, struct page *page)
 {
 	u32 n = page->seen[SEEN_MAPPED];
+	bool tail = page->type == PAGE_TAIL;
+	/* part of a huge page looks as it would after a split: that it is none is another record */
+	const struct page *head = tail && page->block ? page->block : page;
+	u8 type = tail ? head->type : page->type;
 
 	if (n)
 		return n;
 	n = page->seen[SEEN_MAPPED] = ++o->nr_pages;
-	obs(o, OBS_page_type, n, 0, page->type);
-	if (page->type != PAGE_ANON && page->type != PAGE_FILE)
+	obs(o, OBS_page_type, n, 0, type);
+	if (type != PAGE_ANON && type != PAGE_FILE)
 		return n;
 	o->pages[page->type]--;
 	obs(o, OBS_page_tag, n, 0, page_tag(page));
-	obs(o, OBS_page_index, n, 0, page->index);
-	obs(o, OBS_page_mapcount, n, 0, (u64)(s64)page->_mapcount);
+	obs(o, OBS_page_index, n, 0, head->index + (page->pfn - head->pfn));
+	obs(o, OBS_page_mapcount, n, 0, (u64)(s64)head->_mapcount);
 	obs(o, OBS_page_count_extra, n, 0,
-	    (u64)((s64)atomic_read(&page->_refcount) - page->_mapcount - page->cache_node.linked));
-	obs(o, OBS_page_mlocked, n, 0, page->mlocked);
+	    (u64)((s64)atomic_read(&head->_refcount) - head->_mapcount - page->cache_node.linked));
+	obs(o, OBS_page_mlocked, n, 0, head->mlocked);
 	if (page->type == PAGE_FILE) {
 		obs(o, OBS_page_inode, n, 0,
 		    page->mapping ? inode_number(page->mapping->host) : NO_SUCH);
 		obs(o, OBS_page_dirty, n, 0, page->dirty);
 	} else if (o->strict) {
-		obs(o, OBS_page_anon_vma, n, 0, anon_vma_number(o, page->anon_vma));
+		obs(o, OBS_page_anon_vma, n, 0, anon_vma_number(o, head->anon_vma));
 	}
 	return n;
 }
@@ -290,7 +294,13 @@ static void observe_pte(struct table_walk *w, u64 addr, pte_t e)
 	}
 	if (is_cow_mapping(flags_at(w, addr)))
 		hidden |= _PAGE_RW;
-	obs(o, OBS_pte_page, w->mm, addr, page == o->m->zero_page ? 0 : page_number(o, page));
+	if ((o->contents || o->strict) && page->mem && page_tag(page)) {
+		struct fl_obs rec = {OBS_pte_tag, w->mm, addr, page_tag(page)};
+
+		o->fn(o->priv, &rec);
+	}
+	obs(o, OBS_pte_page, w->mm, addr,
+	    page == o->m->zero_page || page == o->m->huge_zero_page ? 0 : page_number(o, page));
 	obs(o, OBS_pte_bits, w->mm, addr, e & ~hidden);
 	obs(o, OBS_pte_raw_bits, w->mm, addr, e & ~_PAGE_PFN_MASK);
 }
@@ -300,6 +310,28 @@ static void found_table(struct observer *o, const struct page *pt)
 	o->pages[pt->type]--;
 	o->nr_pagetable -= pt->type == PAGE_PTE;
 	o->slab[CACHE_ptl] -= pt->ptl != NULL;
+}
+
+/* Page by page, and that they are mapped as one. */
+static void observe_huge(struct table_walk *w, u64 addr, pte_t e)
+{
+	obs(w->o, OBS_pmd_huge, w->mm, addr, 1);
+	for (unsigned int i = 0; i < hpage_nr(w->o->m); i++)
+		observe_pte(w, addr + ((u64)i << PAGE_SHIFT), huge_pte(e, i));
+}
+
+/* Tables that wait for a split. */
+static void found_deposits(struct observer *o, const struct mm_struct *mm)
+{
+	const struct page *first = mm->pmd_huge_pte, *pt = first;
+	u64 max = o->m->nr_alloc[PAGE_PTE];
+
+	if (!first)
+		return;
+	do {
+		found_table(o, pt);
+		pt = list_first_entry(&pt->lru, struct page, lru);
+	} while (pt != first && max--);
 }
 
 static void observe_table(struct table_walk *w, const struct page *pt, enum pt_level level,
@@ -316,6 +348,10 @@ static void observe_table(struct table_walk *w, const struct page *pt, enum pt_l
 
 		if (level == PT_PTE) {
 			observe_pte(w, addr, e);
+			continue;
+		}
+		if (level == pmd_level(geo) && pmd_trans_huge(e)) {
+			observe_huge(w, addr, e);
 			continue;
 		}
 		below = pt_below(geo, level);
@@ -389,6 +425,7 @@ static void observe_tables(struct observer *o, u32 number, const struct mm_struc
 	}
 	found_pgd(o, pgd);
 	observe_table(&w, pgd, PT_PGD, 0, geo->kernel_boundary);
+	found_deposits(o, mm);
 	found_kernel_tables(o, pgd, geo->preallocated_pmds);
 }
 
@@ -514,6 +551,7 @@ static void observe_mms(struct observer *o)
 	found_pgd(o, m->init_mm.pgd);
 	found_kernel_tables(o, m->init_mm.pgd, m->geo.ptrs[PT_PGD]);
 	o->pages[PAGE_ZERO]--;
+	o->pages[PAGE_HUGE_ZERO] -= m->huge_zero_page != NULL;
 }
 
 /* ---- tasks, CPUs, files --------------------------------------------------------------------- */
@@ -771,11 +809,12 @@ static void observe_extras(struct observer *o)
 	}
 }
 
-void fl_observe(struct machine *m, bool strict, fl_obs_fn fn, void *priv)
+static void observe(struct machine *m, bool strict, bool contents, fl_obs_fn fn, void *priv)
 {
 	struct observer o = {
 		.m = m,
 		.strict = strict,
+		.contents = contents,
 		.fn = fn,
 		.priv = priv,
 		.nr_pagetable = m->nr_pagetable,
@@ -798,6 +837,11 @@ void fl_observe(struct machine *m, bool strict, fl_obs_fn fn, void *priv)
 	observe_files(&o);
 	observe_inodes(&o);
 	observe_extras(&o);
+}
+
+void fl_observe(struct machine *m, bool strict, fl_obs_fn fn, void *priv)
+{
+	observe(m, strict, false, fn, priv);
 }
 
 struct digest {
@@ -826,6 +870,43 @@ u64 fl_digest(struct machine *m, bool strict)
 	d.used = 0;
 	XXH3_64bits_reset(&d.state);
 	fl_observe(m, strict, digest_record, &d);
+	XXH3_64bits_update(&d.state, d.buf, d.used * sizeof(d.buf[0]));
+	return XXH3_64bits_digest(&d.state);
+}
+
+/* What depends on how memory is laid out in pages, and on which of them are there. */
+static bool is_layout(const struct fl_obs *rec)
+{
+	switch ((enum obs_field)rec->field) {
+	case OBS_pte_page:
+	case OBS_pte_bits:
+	case OBS_pmd_huge:
+	case OBS_page_type:
+	case OBS_page_tag:
+	case OBS_page_index:
+	case OBS_page_inode:
+	case OBS_page_mapcount:
+	case OBS_page_count_extra:
+	case OBS_mm_rss:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void contents_record(void *priv, const struct fl_obs *rec)
+{
+	if (!is_layout(rec))
+		digest_record(priv, rec);
+}
+
+u64 fl_contents(struct machine *m)
+{
+	struct digest d;
+
+	d.used = 0;
+	XXH3_64bits_reset(&d.state);
+	observe(m, false, true, contents_record, &d);
 	XXH3_64bits_update(&d.state, d.buf, d.used * sizeof(d.buf[0]));
 	return XXH3_64bits_digest(&d.state);
 }

@@ -137,6 +137,36 @@ static void check_pte(struct walk *w, pte_t e, u64 addr)
 	check_prot(w, e, page, obj);
 }
 
+/* A huge entry: what is true of an entry is to be true of all that it stands for. */
+static void check_huge(struct walk *w, pte_t e, u64 addr)
+{
+	struct chk_obj obj = chk_obj(OBJ_PTE, w->mm, addr);
+	u64 size = hpage_size(w->c->m);
+	struct chk *c = w->c;
+	struct page *page = chk_page(c->m, pte_pfn(e));
+	bool zero = page && page == c->m->huge_zero_page && (e & _PAGE_SPECIAL);
+
+	w->s->nr_huge++;
+	if (!chk_true(c, CHK_huge_entry, __func__, obj,
+		      pte_present(e) &&
+			      (zero || (page && PageTransHuge(page) && !(e & _PAGE_SPECIAL))),
+		      "a huge page that is whole", "something else"))
+		return;
+	if (w->refs)
+		page->seen[SEEN_MAPPED]++;
+	walk_to(w, addr);
+	if (!chk_true(c, CHK_huge_in_vma, __func__, obj,
+		      w->vma && w->vma->vm_start <= addr && w->vma->vm_end - addr >= size &&
+			      !w->vma->vm_file && !(w->vma->vm_flags & VM_SHARED),
+		      "inside one anonymous private VMA", "across a boundary, or of a file"))
+		return;
+	if (!zero) {
+		check_user_page(w, e, page, addr, obj);
+		w->s->rss[MM_ANONPAGES] += hpage_nr(c->m) - 1;
+	}
+	check_prot(w, e, page, obj);
+}
+
 static u32 check_pte_table(struct walk *w, struct page *pt, u64 base)
 {
 	unsigned int ptrs = w->c->m->geo.ptrs[PT_PTE];
@@ -213,6 +243,10 @@ static u32 check_upper_table(struct walk *w, struct page *pt, enum pt_level leve
 		struct page *child;
 
 		nr++;
+		if (level == pmd_level(geo) && pmd_trans_huge(e)) {
+			check_huge(w, e, addr);
+			continue;
+		}
 		child = check_table_entry(w, level, e, addr);
 		if (!child)
 			continue;
@@ -304,6 +338,37 @@ static void check_pgd_user(struct walk *w, const struct page *pgd)
 	check_nr_entries(w, user, nr);
 }
 
+/* an empty table for each huge entry, all on the list of their mm. */
+static void check_deposits(struct walk *w)
+{
+	const struct machine *m = w->c->m;
+	struct chk_obj obj = chk_obj(OBJ_MM, w->mm, 0);
+	struct page *pt = w->mm->pmd_huge_pte, *first = pt;
+	u64 nr = 0, links;
+
+	if (!pt) {
+		chk_eq(w->c, CHK_huge_deposits, __func__, obj, w->s->nr_huge, 0);
+		return;
+	}
+	if (!chk_true(w->c, CHK_huge_deposits, __func__, obj,
+		      chk_ring(&first->lru, m->nr_alloc[PAGE_PTE], &links), "a ring of tables",
+		      "links that do not match"))
+		return;
+	do {
+		if (!chk_true(w->c, CHK_huge_deposits, __func__, obj,
+			      pt->type == PAGE_PTE && pt->mem && !pt->nr_entries, "empty tables",
+			      "something else"))
+			return;
+		nr++;
+		w->s->nr_ptes++;
+		w->s->nr_ptls += pt->ptl != NULL;
+		if (w->refs)
+			pt->seen[SEEN_MAPPED]++;
+		pt = list_first_entry(&pt->lru, struct page, lru);
+	} while (pt != first);
+	chk_eq(w->c, CHK_huge_deposits, __func__, obj, w->s->nr_huge, nr);
+}
+
 void chk_tables(struct chk *c, struct mm_struct *mm, struct mm_scan *s, bool refs)
 {
 	const struct machine *m = c->m;
@@ -327,6 +392,7 @@ void chk_tables(struct chk *c, struct mm_struct *mm, struct mm_scan *s, bool ref
 	}
 	s->nr_ptls += pgd->ptl != NULL;
 	nr = check_upper_table(&w, pgd, PT_PGD, 0, m->geo.kernel_boundary);
+	check_deposits(&w);
 	nr += check_kernel_half(&w, pgd);
 	check_nr_entries(&w, pgd, nr);
 	check_pgd_user(&w, pgd);

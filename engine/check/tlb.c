@@ -20,6 +20,9 @@ static pte_t pte_now(const struct machine *m, const struct mm_struct *mm, u64 ad
 	while (pt && level != PT_PTE) {
 		pte_t e = pt_get(pt, pt_index(&m->geo, level, addr));
 
+		if (level == pmd_level(&m->geo) && pmd_trans_huge(e))
+			return huge_pte(e, pt_index(&m->geo, PT_PTE, addr));
+
 		level = pt_below(&m->geo, level);
 		pt = pte_none(e) ? NULL : table(m, pte_pfn(e), level);
 	}

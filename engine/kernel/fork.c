@@ -34,6 +34,8 @@ static void check_mm(struct ctx *cx, const struct mm_struct *mm)
 		cx->m->check_alerts++;
 	if (mm->nr_pmds)
 		cx->m->check_alerts++;
+	if (mm->pmd_huge_pte)
+		cx->m->check_alerts++;
 }
 
 static void free_mm(struct ctx *cx, struct mm_struct *mm)
@@ -118,6 +120,7 @@ static void mm_init_fields(struct mm_struct *mm)
 	mm->core_state = NULL;
 	mm->nr_ptes = 0;
 	mm_nr_pmds_init(mm);
+	mm->pmd_huge_pte = NULL;
 	mm->map_count = 0;
 	mm->locked_vm = 0;
 	mm->pinned_vm = 0;

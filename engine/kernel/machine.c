@@ -127,6 +127,7 @@ void machine_destroy(struct machine *m)
 	void *inst = m->inst, *cache = m->self_cache;
 
 	sched_exit(&cx);
+	shrink_huge_zero_page(&cx);
 	put_page(&cx, m->zero_page);
 	swapper_exit(&cx);
 	kmem_caches_exit(m);

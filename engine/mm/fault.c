@@ -256,10 +256,13 @@ unsigned int handle_mm_fault(struct ctx *cx, struct mm_struct *mm, struct vm_are
 
 	assert_held(cx, &mm->mmap_sem);
 	BUG_ON(cx, addr < vma->vm_start || addr >= vma->vm_end);
-	vmf.pt = pte_alloc_map(cx, mm, addr);
-	if (!vmf.pt)
-		return VM_FAULT_OOM;
-	ret = handle_pte_fault(cx, &vmf);
+	ret = cx->m->cfg.thp ? huge_fault(cx, mm, vma, addr, write) : VM_FAULT_FALLBACK;
+	if (ret & VM_FAULT_FALLBACK) {
+		vmf.pt = pte_alloc_map(cx, mm, addr);
+		if (!vmf.pt)
+			return VM_FAULT_OOM;
+		ret = handle_pte_fault(cx, &vmf);
+	}
 	if (ret & (VM_FAULT_OOM | VM_FAULT_SIGBUS | VM_FAULT_SIGSEGV))
 		return ret;
 	if (ret & VM_FAULT_MAJOR)

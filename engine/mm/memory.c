@@ -135,6 +135,12 @@ static int copy_table_range(struct ctx *cx, struct mm_struct *dst_mm, struct mm_
 
 		STEP(cx);
 		next = pt_addr_end(geo, level, addr, end);
+		if (below == PT_PTE && pmd_trans_huge(pt_get(src, idx))) {
+			err = copy_huge_pmd(cx, dst_mm, src_mm, dst, src, idx);
+			if (err)
+				return err;
+			continue;
+		}
 		if (!src_below || !src_below->nr_entries)
 			continue;
 		dst_below = pt_alloc_below(cx, dst_mm, dst, level, idx);
@@ -233,10 +239,20 @@ static void zap_table_range(struct ctx *cx, struct mmu_gather *tlb, struct page 
 	u64 next;
 
 	for (; addr < end; addr = next) {
-		struct page *pt_child = pt_table(cx->m, pt, pt_index(geo, level, addr));
+		unsigned int idx = pt_index(geo, level, addr);
+		struct page *pt_child;
 
 		STEP(cx);
 		next = pt_addr_end(geo, level, addr, end);
+		if (below == PT_PTE && pmd_trans_huge(pt_get(pt, idx))) {
+			if (next - addr == hpage_size(cx->m)) {
+				if (!zap_huge_pmd(cx, tlb, pt, idx, addr))
+					tlb_flush_mmu(cx, tlb);
+				continue;
+			}
+			split_huge_page_pmd(cx, tlb->mm, addr);
+		}
+		pt_child = pt_table(cx->m, pt, idx);
 		if (!pt_child || !pt_child->nr_entries)
 			continue;
 		if (below == PT_PTE)
@@ -468,10 +484,20 @@ static u64 change_table_range(struct ctx *cx, struct mm_struct *mm, struct page 
 	u64 next, pages = 0;
 
 	for (; addr < end; addr = next) {
-		struct page *table = pt_table(cx->m, pt, pt_index(geo, level, addr));
+		unsigned int idx = pt_index(geo, level, addr);
+		struct page *table;
 
 		STEP(cx);
 		next = pt_addr_end(geo, level, addr, end);
+		if (below == PT_PTE && pmd_trans_huge(pt_get(pt, idx))) {
+			if (next - addr == hpage_size(cx->m)) {
+				change_huge_pmd(cx, mm, pt, idx, newprot);
+				pages += hpage_nr(cx->m);
+				continue;
+			}
+			split_huge_page_pmd(cx, mm, addr);
+		}
+		table = pt_table(cx->m, pt, idx);
 		if (!table || !table->nr_entries)
 			continue;
 		if (below == PT_PTE)

@@ -10,10 +10,13 @@
 
 void mlock_vma_page(struct ctx *cx, struct page *page)
 {
+	/* A huge page is kept as a whole. */
+	if (page->type == PAGE_TAIL)
+		page = page->block;
 	if (page->mlocked)
 		return;
 	page->mlocked = true;
-	cx->m->nr_mlock++;
+	cx->m->nr_mlock += PageTransHuge(page) ? hpage_nr(cx->m) : 1;
 }
 
 void clear_page_mlock(struct ctx *cx, struct page *page)
@@ -21,22 +24,18 @@ void clear_page_mlock(struct ctx *cx, struct page *page)
 	if (!page->mlocked)
 		return;
 	page->mlocked = false;
-	cx->m->nr_mlock--;
+	cx->m->nr_mlock -= PageTransHuge(page) ? hpage_nr(cx->m) : 1;
 }
 
 /* Is vma locked, and does it map page at the place that index gives it? */
 static bool maps_locked(struct ctx *cx, const struct vm_area_struct *vma, const struct page *page)
 {
 	u64 addr = vma->vm_start + ((page->index - vma->vm_pgoff) << PAGE_SHIFT);
-	const struct page *pt;
 	pte_t pte;
 
 	if (!(vma->vm_flags & VM_LOCKED))
 		return false;
-	pt = pte_lookup(cx->m, vma->vm_mm, addr);
-	if (!pt)
-		return false;
-	pte = pt_get(pt, pt_index(&cx->m->geo, PT_PTE, addr));
+	pte = pte_at(cx->m, vma->vm_mm, addr);
 	return pte_present(pte) && pte_pfn(pte) == page->pfn;
 }
 
@@ -96,6 +95,14 @@ void munlock_vma_pages_range(struct ctx *cx, struct vm_area_struct *vma, u64 sta
 		pte_t pte;
 
 		STEP(cx);
+		pt = pmd_lookup(cx->m, vma->vm_mm, start);
+		pte = pt ? pt_get(pt, pt_index(geo, pmd_level(geo), start)) : 0;
+		if (pmd_trans_huge(pte)) {
+			next = (start & ~(hpage_size(cx->m) - 1)) + hpage_size(cx->m);
+			if (!(pte & _PAGE_SPECIAL))
+				munlock_vma_page(cx, pfn_to_page(cx->m, pte_pfn(pte)));
+			continue;
+		}
 		next = start + pte_table_span(cx->m, vma->vm_mm, start, &pt);
 		if (!pt || !pt->nr_entries)
 			continue;
@@ -110,14 +117,6 @@ void munlock_vma_pages_range(struct ctx *cx, struct vm_area_struct *vma, u64 sta
 
 /* ---- population ----------------------------------------------------------------------------- */
 
-/* The entry of addr, or none. */
-static pte_t pte_at(struct ctx *cx, const struct mm_struct *mm, u64 addr)
-{
-	const struct page *pt = pte_lookup(cx->m, mm, addr);
-
-	return pt ? pt_get(pt, pt_index(&cx->m->geo, PT_PTE, addr)) : 0;
-}
-
 int populate_vma_page_range(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end)
 {
 	struct mm_struct *mm = vma->vm_mm;
@@ -127,7 +126,7 @@ int populate_vma_page_range(struct ctx *cx, struct vm_area_struct *vma, u64 star
 	if (!(vma->vm_flags & VM_ACCESS_FLAGS))
 		return -EFAULT;
 	for (; start < end; start += PAGE_SIZE) {
-		pte_t pte = pte_at(cx, mm, start);
+		pte_t pte = pte_at(cx->m, mm, start);
 
 		STEP(cx);
 		if (pte_none(pte) || (write && !(pte & _PAGE_RW))) {
@@ -140,7 +139,7 @@ int populate_vma_page_range(struct ctx *cx, struct vm_area_struct *vma, u64 star
 				return -ENOMEM;
 			if (fault)
 				return -EFAULT;
-			pte = pte_at(cx, mm, start);
+			pte = pte_at(cx->m, mm, start);
 		}
 		if ((vma->vm_flags & VM_LOCKED) && !(pte & _PAGE_SPECIAL))
 			mlock_vma_page(cx, pfn_to_page(cx->m, pte_pfn(pte)));

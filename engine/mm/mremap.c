@@ -70,6 +70,32 @@ static void move_ptes(struct ctx *cx, const struct move *mv, struct page *old_pt
 }
 
 /*
+ * A huge entry at `from` moves as it is when all of it goes to where a huge one can be, and else is
+ * split. False: there is no memory for a table on the way.
+ */
+static bool move_or_split_huge(struct ctx *cx, const struct move *mv, u64 from, u64 to, u64 len,
+			       bool *moved)
+{
+	const struct pt_geometry *geo = &cx->m->geo;
+	struct page *pmd = pmd_lookup(cx->m, mv->mm, from);
+
+	*moved = false;
+	if (!pmd || !pmd_trans_huge(pt_get(pmd, pt_index(geo, pmd_level(geo), from))))
+		return true;
+	if (!((from | to) & (hpage_size(cx->m) - 1)) && len >= hpage_size(cx->m)) {
+		pmd = mv->back ? pmd_lookup(cx->m, mv->mm, to) : pmd_alloc_map(cx, mv->mm, to);
+		if (!pmd)
+			return false;
+		take_rmap_locks(cx, mv);
+		*moved = move_huge_pmd(cx, mv->mm, from, to, pmd);
+		drop_rmap_locks(cx, mv);
+	}
+	if (!*moved)
+		split_huge_page_pmd(cx, mv->mm, from);
+	return true;
+}
+
+/*
  * Returns how many bytes were dealt with: less than len when there was no memory for a table. Where
  * the way there skipped a range for want of a table or of entries, nothing can have to come back.
  */
@@ -82,8 +108,16 @@ static u64 move_page_tables(struct ctx *cx, const struct move *mv, u64 old_addr,
 	for (done = 0; done < len; done += extent) {
 		u64 from = old_addr + done, to = new_addr + done;
 		struct page *old_pt, *new_pt;
+		bool moved;
 
 		STEP(cx);
+		if (cx->m->cfg.thp) {
+			if (!move_or_split_huge(cx, mv, from, to, len - done, &moved))
+				break;
+			extent = hpage_size(cx->m);
+			if (moved)
+				continue;
+		}
 		extent = pte_table_span(cx->m, mv->mm, from, &old_pt);
 		extent = min_u64(extent, len - done);
 		if (!old_pt || !old_pt->nr_entries)

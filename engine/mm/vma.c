@@ -396,6 +396,7 @@ int vma_adjust(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end, p
 	adjust_next = moved_up || moved_down;
 
 	/* Nothing fails from here on. */
+	vma_adjust_trans_huge(cx, vma, start, end, (s64)(moved_up - moved_down));
 	if (vma->vm_file) {
 		mapping = &vma->vm_file->f_inode->i_data;
 		down_write(cx, &mapping->i_mmap_rwsem);

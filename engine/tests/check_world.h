@@ -117,6 +117,13 @@ static inline void world_create(struct world *w, const char *options)
 	if (w->m->cfg.ldt)
 		assert_int_equal(sys_modify_ldt(&fx->cx, 3, 0x77), 0);
 
+	/* two huge pages where there can be some: one of content, one of zeroes */
+	if (w->m->cfg.thp) {
+		fx_mmap(fx, 1024, 3072, RW);
+		fx_write(fx, 1024 + 7, 0x600);
+		fx_read(fx, 2048);
+	}
+
 	w->child = fx_fork(fx);
 	w->child_mm = w->child->mm;
 	assert_int_equal(kernel_thread(&fx->cx, &w->kthread), 0);

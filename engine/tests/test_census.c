@@ -157,6 +157,9 @@ static void each_row_fires(void **state)
 	MORE(pages_stack, m->nr_alloc[PAGE_STACK]);
 	MORE(pages_ldt, m->nr_alloc[PAGE_LDT]);
 	MORE(pages_gather, m->nr_alloc[PAGE_GATHER]);
+	MORE(pages_tail, m->nr_alloc[PAGE_TAIL]);
+	MORE(pages_huge_zero, m->nr_alloc[PAGE_HUGE_ZERO]);
+	MORE(pages_kmalloc, m->nr_alloc[PAGE_KMALLOC]);
 	MORE(pages_in_use, m->pages_in_use);
 	MORE(committed, m->vm_committed_as);
 	MORE(nr_pagetable, m->nr_pagetable);
@@ -184,6 +187,18 @@ static void each_row_fires(void **state)
 		list_del_init(&page.lru);
 		list_del_init(&file.files);
 		list_del_init(&inode.inodes);
+		unpoke(&w);
+	}
+	/* only the machine itself still has the huge page of zeroes */
+	{
+		struct page zero = {.type = PAGE_HUGE_ZERO};
+		struct rows r = {.wanted = "huge_zero_mapped"};
+
+		atomic_set(&zero._refcount, 3);
+		POKE(&w, m->huge_zero_page, &zero);
+		fl_census(m, on_row, &r);
+		assert_string_equal(r.v.actual, "2");
+		cases++;
 		unpoke(&w);
 	}
 	/* a list that has no end is not an empty one */

@@ -296,10 +296,8 @@ static bool flip(struct world *w, const struct field *f, const struct before *b,
 }
 
 static const char *const worlds[] = {
-	"cpus=2",
-	"levels=3",
-	"levels=3 kernel_pmd=shared",
-	"paravirt=xen ptl_objects=1 cpus=2",
+	"cpus=2",     "levels=3", "levels=3 kernel_pmd=shared", "paravirt=xen ptl_objects=1 cpus=2",
+	"thp=always",
 };
 
 /* Some object of some world is one in which the flip means something. */

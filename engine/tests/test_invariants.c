@@ -652,6 +652,37 @@ static void break_pgd_list(struct world *w)
 	POKE(w, e->next->prev, e->prev);
 }
 
+static pte_t *huge_entry_of(struct world *w)
+{
+	struct page *pmd = pmd_lookup(w->m, w->mm, fx_addr(1024));
+
+	return &((pte_t *)pmd->mem)[pt_index(&w->m->geo, pmd_level(&w->m->geo), fx_addr(1024))];
+}
+
+static void break_huge_entry(struct world *w)
+{
+	POKE(w, *huge_entry_of(w), *huge_entry_of(w) | _PAGE_SPECIAL);
+}
+
+static void break_huge_in_vma(struct world *w)
+{
+	struct vm_area_struct *vma = fx_vma(&w->fx, 1024);
+
+	POKE(w, vma->vm_flags, vma->vm_flags | VM_SHARED);
+}
+
+static void break_huge_deposits(struct world *w)
+{
+	POKE(w, w->mm->pmd_huge_pte, NULL);
+}
+
+static void break_huge_tail(struct world *w)
+{
+	struct page *page = pfn_to_page(w->m, pte_pfn(*huge_entry_of(w)) + 3);
+
+	POKE(w, page->_refcount.counter, 1);
+}
+
 struct breakage {
 	const char *row, *object, *expected, *actual; /* texts; NULL: any */
 	void (*poke)(struct world *w);
@@ -664,6 +695,12 @@ struct breakage {
 #define TEXT "mm#0 vma 0x20008000-0x2000c000"
 
 static const struct breakage breakages[] = {
+	{"huge_entry", NULL, "a huge page that is whole", NULL, break_huge_entry, true,
+	 "thp=always"},
+	{"huge_in_vma", NULL, "inside one anonymous private VMA", NULL, break_huge_in_vma, true,
+	 "thp=always"},
+	{"huge_deposits", "mm#0", "2", "0", break_huge_deposits, true, "thp=always"},
+	{"huge_tail", NULL, NULL, NULL, break_huge_tail, false, "thp=always"},
 	{"list_order", "mm#0 vma 0x20000000-0x20006000", "a start above that of the VMA before",
 	 "below or equal", break_list_order, true, NULL},
 	{"list_links", IDLE, "vm_prev: the VMA before", "none", break_list_links, true, NULL},
@@ -873,6 +910,7 @@ static const char *const geometries[] = {
 	"paravirt=xen ptl_objects=1 cpus=2",
 	"levels=2",
 	"levels=5 paravirt=xen",
+	"thp=always",
 };
 
 /* Sound machines are quiet, and no row is vacuous: each was evaluated in one of them. */

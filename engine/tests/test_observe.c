@@ -577,8 +577,10 @@ static void no_field_is_idle(void **state)
 
 	(void)state;
 	assert_true(fl_nr_obs_fields <= ARRAY_SIZE(semantic.by_field));
-	for (unsigned int pae = 0; pae < 2; pae++) {
-		world_create(&w, pae ? "levels=3" : NULL);
+	for (unsigned int i = 0; i < 3; i++) {
+		static const char *const options[] = {NULL, "levels=3", "thp=always"};
+
+		world_create(&w, options[i]);
 		do_read_ahead(&w);
 		fl_observe(w.m, false, count_record, &semantic);
 		fl_observe(w.m, true, count_record, &strict);

@@ -619,6 +619,8 @@ static int gen_machine(struct gen *g)
 		"levels=3 paravirt=xen",
 		"levels=2",
 		"levels=2 ptl_objects=1",
+		"thp=always",
+		"thp=always levels=2",
 		"levels=5",
 		"levels=5 paravirt=xen ptl_objects=1",
 		"overcommit=2",

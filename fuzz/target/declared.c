@@ -21,6 +21,11 @@ static const struct fallback {
 } fallbacks[] = {
 	{SITE_anon_vma_clone_nowait, "the object is asked for again at once, with leave to wait"},
 	{SITE_gather_batch, "the gather flushes early, with the room that it has"},
+	{SITE_huge_page, "the fault takes a small page"},
+	{SITE_huge_zero_page, "the fault maps the small page of zeroes"},
+	{SITE_huge_cow_page, "small pages take the place of the second huge one"},
+	{SITE_huge_cow_array, "the huge page is split and the page that is written copied"},
+	{SITE_huge_cow_small, "the huge page is split and the page that is written copied"},
 };
 
 bool declared_benign(const struct target *t, u32 op, const struct fi_point *point)
@@ -34,10 +39,22 @@ bool declared_benign(const struct target *t, u32 op, const struct fi_point *poin
 	return false;
 }
 
+/* The fallbacks that give small pages for a huge one. */
+bool declared_relays(const struct target *t, u32 op, const struct fi_point *point)
+{
+	(void)t;
+	(void)op;
+	return point->site == SITE_huge_page || point->site == SITE_huge_zero_page ||
+	       point->site == SITE_huge_cow_page || point->site == SITE_huge_cow_array ||
+	       point->site == SITE_huge_cow_small;
+}
+
 /* Sites that no single fault reaches. */
 static const struct fallback beyond[] = {
 	{SITE_anon_vma_clone_avc,
 	 "asked only after anon_vma_clone_nowait was refused: takes a pair"},
+	{SITE_huge_cow_array, "asked only after huge_cow_page was refused: takes a pair"},
+	{SITE_huge_cow_small, "asked only after huge_cow_page was refused: takes a pair"},
 };
 
 const char *declared_unreached(enum fl_site site)
@@ -87,6 +104,8 @@ static const struct row {
 	{OP_exec, SITE_pte_alloc_pte, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_pte_alloc_ctor, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_anon_page, OUT_ERRNO, E2BIG},
+	{OP_exec, SITE_huge_pte, OUT_ERRNO, E2BIG},
+	{OP_exec, SITE_huge_pte_ctor, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_expand_stack_acct, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_exec_binfmt, OUT_ERRNO, ENOEXEC},
 	/* past the point of no return */
@@ -310,6 +329,7 @@ enum change_kind {
 	CHANGE_PREFIX, /* the first part of [start, end) has other flags */
 	CHANGE_MAPPED, /* [start, end) is mapped */
 	CHANGE_MOVED,  /* [from, from + moved) is at start as well, its entries only there */
+	CHANGE_SPLIT,  /* nothing; but huge pages may be split, as all of the above may do */
 	CHANGE_KILLED, /* the task is gone */
 };
 
@@ -322,6 +342,7 @@ struct change {
 	u64 cut_start, cut_end; /* CHANGE_HOLE, CHANGE_MOVED: may be a hole, too */
 	u64 from, moved;
 	u64 clear, set; /* CHANGE_PREFIX: bits of the flags */
+	u64 hpage;	/* bytes of a huge page, 0 without */
 	bool filled;	/* pages may have been fetched in [start, end) */
 	bool advised;	/* no counter may differ */
 	bool moves_brk;
@@ -727,6 +748,16 @@ static bool same_filled(const struct change *c, const struct entry *b, const str
 	return had == has;
 }
 
+/* May pages have been fetched at addr? A huge one also lies beside the range that it is for. */
+static bool may_be_fetched(const struct change *c, u32 mm, u64 addr)
+{
+	u64 mask = c->hpage ? c->hpage - 1 : 0;
+
+	if (!c->filled && c->kind != CHANGE_MAPPED)
+		return false;
+	return mm == c->mm && (addr & ~mask) < c->end && (addr | mask) >= c->start;
+}
+
 /* Entries of after that are not there before: *k goes past those that may be. */
 static const struct entry *next_after(const struct change *c, u32 mm, u64 before, u32 *k)
 {
@@ -734,8 +765,7 @@ static const struct entry *next_after(const struct change *c, u32 mm, u64 before
 
 	while (*k < c->nr_entries[1]) {
 		a = &c->entries[1][(*k)++];
-		if (a->addr < before &&
-		    ((c->filled || c->kind == CHANGE_MAPPED) && in_range(c, mm, a->addr)))
+		if (a->addr < before && may_be_fetched(c, mm, a->addr))
 			continue;
 		return a;
 	}
@@ -774,13 +804,34 @@ static bool same_entries(struct change *c, u32 mm)
 	return !next_after(c, mm, ~(u64)0, &k);
 }
 
+/* Where VMAs are cut huge pages are split, and stay so when more cannot be done (facts §22). */
+static bool same_huge(const struct change *c, u32 mm, u32 now)
+{
+	u32 ib = 0, ia = 0;
+	const struct fl_obs *b = next_of(&c->before, "pmd", mm, &ib), *a;
+
+	while ((a = next_of(&c->after, "pmd", now, &ia))) {
+		u64 key = a->key;
+
+		if ((c->kind == CHANGE_MOVED && in_range(c, mm, key)) || may_be_fetched(c, mm, key))
+			continue;
+		for (; b && b->key < key; b = next_of(&c->before, "pmd", mm, &ib))
+			if (c->kind == CHANGE_KILLED)
+				return false;
+		if (!b || b->key != key)
+			return false;
+	}
+	return true;
+}
+
 static bool same_mm(struct change *c, u32 mm, u32 now)
 {
 	collect(c, 0, mm);
 	collect(c, 1, now);
 	if (c->kind == CHANGE_MOVED && mm == c->mm)
 		move_entries(c);
-	return same_fields(c, mm, now) && same_areas(c, mm) && same_entries(c, mm);
+	return same_fields(c, mm, now) && same_areas(c, mm) && same_huge(c, mm, now) &&
+	       same_entries(c, mm);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
@@ -1015,6 +1066,9 @@ static const char *exception_of(const struct target *t, const struct op *o,
 		c->set = o->args[2].val & VM_ACCESS_FLAGS;
 		c->filled = done;
 		return done ? "mprotect-not-populated" : failed ? "mprotect-prefix" : NULL;
+	case OP_munmap:
+		c->kind = CHANGE_SPLIT;
+		return failed && c->hpage ? "huge-split" : NULL;
 	case OP_mremap:
 		return mremap_exception(t, o, out, c);
 	case OP_mlock:
@@ -1042,6 +1096,7 @@ const char *declared_exception(const struct target *t, u32 op, const struct outc
 	};
 	const char *name;
 
+	c.hpage = t->m->cfg.thp ? (u64)t->m->geo.ptrs[PT_PTE] << PAGE_SHIFT : 0;
 	c.mm = (u32)value_of(&c.before, F_task_mm, c.task);
 	name = exception_of(t, o, out, &c);
 	if (!name)

@@ -491,6 +491,18 @@ static bool target_benign(void *s, u32 op, const struct fi_point *point)
 	return declared_benign(s, op, point);
 }
 
+static bool target_relays(void *s, u32 op, const struct fi_point *point)
+{
+	return declared_relays(s, op, point);
+}
+
+static u64 target_contents(void *s)
+{
+	struct target *t = s;
+
+	return t->broken || !t->m || !t->m->cfg.thp ? 0 : fl_contents(t->m);
+}
+
 static bool target_declared_error(void *s, u32 op, const struct fi_point *point,
 				  const struct outcome *out)
 {
@@ -521,6 +533,8 @@ const struct subject_ops target_subject = {
 	.check = target_check,
 	.teardown = target_teardown,
 	.benign = target_benign,
+	.relays = target_relays,
+	.contents = target_contents,
 	.declared_error = target_declared_error,
 	.allowed = target_allowed,
 	.retryable = target_retryable,

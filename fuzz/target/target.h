@@ -155,6 +155,8 @@ void target_faults(const struct target *t, struct finding *f);
 
 /* ---- declared.c: what is allowed to happen -------------------------------------------------- */
 
+/* May the fallback lay memory out in another way? */
+bool declared_relays(const struct target *t, u32 op, const struct fi_point *point);
 bool declared_benign(const struct target *t, u32 op, const struct fi_point *point);
 bool declared_error(const struct target *t, u32 op, const struct fi_point *point,
 		    const struct outcome *out);

@@ -79,5 +79,10 @@ typedef void (*fl_obs_fn)(void *priv, const struct fl_obs *o);
 void fl_observe(struct machine *m, bool strict, fl_obs_fn fn, void *priv);
 /* Hash of the records. */
 u64 fl_digest(struct machine *m, bool strict);
+/*
+ * Hash of what tasks can see of their memory and of everything else, but not of how memory is laid
+ * out: which pages are there, how large, shared by whom. Where nothing is mapped is zero.
+ */
+u64 fl_contents(struct machine *m);
 
 #endif

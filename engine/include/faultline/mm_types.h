@@ -34,6 +34,8 @@
 #define VM_DONTDUMP    0x04000000u
 #define VM_SOFTDIRTY   0x08000000u
 #define VM_MIXEDMAP    0x10000000u
+#define VM_HUGEPAGE    0x20000000u
+#define VM_NOHUGEPAGE  0x40000000u
 
 #define VM_ACCESS_FLAGS		  (VM_READ | VM_WRITE | VM_EXEC)
 #define VM_SPECIAL		  (VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP)
@@ -68,6 +70,9 @@ enum page_type {
 	PAGE_STACK, /* kernel stack of a task */
 	PAGE_LDT,
 	PAGE_GATHER,
+	PAGE_TAIL,	/* of a huge page, all but its first */
+	PAGE_HUGE_ZERO, /* the machine's one huge page of zeroes */
+	PAGE_KMALLOC,	/* an array that lives within one call */
 	NR_PAGE_TYPES
 };
 
@@ -81,6 +86,7 @@ typedef u64 pte_t;
 #define _PAGE_USER     ((u64)1 << 2)
 #define _PAGE_ACCESSED ((u64)1 << 5)
 #define _PAGE_DIRTY    ((u64)1 << 6)
+#define _PAGE_PSE      ((u64)1 << 7) /* leads to a huge page, not to a table */
 #define _PAGE_PROTNONE ((u64)1 << 8) /* there, but nobody may touch it; never with PRESENT */
 #define _PAGE_SPECIAL  ((u64)1 << 9) /* no struct page behind it: the zero page */
 #define _PAGE_NX       ((u64)1 << 63)
@@ -129,6 +135,14 @@ struct page {
 	struct mm_struct *pt_mm;       /* pgd: its mm, while on the pgd_list */
 	struct page *pgd_user;	       /* pgd: second page, with paravirt=xen */
 	struct list_head lru;	       /* pgd_list, or the free list of descriptors */
+	/*
+	 * A huge page is a block of frames in a row: PAGE_ANON with its order, then PAGE_TAILs.
+	 * Once split they are pages of their own, but the block's memory goes back as one, with the
+	 * last.
+	 */
+	struct page *block; /* first of the block that this is part of, or NULL */
+	void *block_mem;    /* first: the block's memory */
+	u32 block_live;	    /* first: its pages that are not free */
 	u32 seen[2];
 };
 
@@ -311,6 +325,7 @@ struct mm_struct {
 	atomic_t mm_users; /* who may use the user mappings; 0 tears them down */
 	atomic_t mm_count; /* who needs the struct; all users together hold one */
 	u64 nr_ptes, nr_pmds;
+	struct page *pmd_huge_pte; /* newest of the PTE tables deposited, one for each huge entry */
 	s32 map_count;
 	fl_lock_t page_table_lock;
 	fl_lock_t mmap_sem;
@@ -457,8 +472,11 @@ struct machine {
 	s64 nr_pagetable;	     /* NR_PAGETABLE: PTE tables with a constructed lock */
 	s64 nr_mlock;		     /* NR_MLOCK: pages with mlocked set */
 
+	struct list_head free_blocks; /* frames of huge pages that are free, by their first */
+	u32 nr_blocks;		      /* of those and of the ones in use */
 	struct page *zero_page;
-	struct mm_struct init_mm; /* pgd is swapper_pg_dir */
+	struct page *huge_zero_page; /* NULL until somebody reads where nothing is */
+	struct mm_struct init_mm;    /* pgd is swapper_pg_dir */
 	struct list_head pgd_list;
 	fl_lock_t pgd_lock;
 	struct list_head mms;

@@ -57,7 +57,7 @@ static void test_known_seed(void **state)
 {
 	static const char want[] =
 		"# faultline 1\n"
-		"machine levels=3 paravirt=xen teardown=oldest\n"
+		"machine mem=2048 overcommit=2 teardown=oldest\n"
 		"t0: t1 = clone(vm|vfork)\n"
 		"t1: r0 = mmap(w+10p, 9p, none, private|anon|fixed)\n"
 		"t1: exec([0x406000, 6p, rx], [0x40d000, 1p, rwx], stack=1p) !slab:4\n"
