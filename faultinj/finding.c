@@ -133,3 +133,98 @@ int finding_line(const struct finding *f, char *buf, size_t len)
 	return snprintf(buf, len, "FAULTLINE: %s: %s at op %s %s%s bucket=%s",
 			oracle_names[f->oracle], f->what, op, f->name, faults, bucket);
 }
+
+/* ---- what a run and a sweep say alike ------------------------------------------------------- */
+
+static bool obs_same_place(const struct fl_obs *a, const struct fl_obs *b)
+{
+	return a->field == b->field && a->obj == b->obj && a->key == b->key;
+}
+
+static bool obs_holds(const struct fl_obs *list, u32 nr, u32 from, const struct fl_obs *o)
+{
+	for (u32 i = from; i < nr; i++) {
+		if (obs_same_place(&list[i], o))
+			return true;
+	}
+	return false;
+}
+
+static void print_field(const struct fl_obs *o, char *buf, size_t len)
+{
+	const struct fl_obs_field *f = &fl_obs_fields[o->field];
+
+	if (o->key)
+		snprintf(buf, len, "%s#%" PRIu32 "[0x%" PRIx64 "].%s", f->object, o->obj, o->key,
+			 f->name);
+	else
+		snprintf(buf, len, "%s#%" PRIu32 ".%s", f->object, o->obj, f->name);
+}
+
+static void print_value(const struct fl_obs *o, char *buf, size_t len)
+{
+	snprintf(buf, len, o->val < 10000 ? "%" PRIu64 : "0x%" PRIx64, o->val);
+}
+
+void finding_of_change(struct finding *f, const struct fl_obs *before, u32 nr_before,
+		       const struct fl_obs *after, u32 nr_after)
+{
+	const struct fl_obs *o, *old = NULL, *new = NULL;
+	char field[64], from[24] = "absent", to[24] = "absent";
+	u32 i = 0;
+
+	*f = (struct finding){.oracle = ORACLE_digest, .func = "-"};
+	while (i < nr_before && i < nr_after && obs_same_place(&before[i], &after[i]) &&
+	       before[i].val == after[i].val)
+		i++;
+	if (i < nr_before)
+		old = &before[i];
+	if (i < nr_after)
+		new = &after[i];
+	if (!old && !new) {
+		snprintf(f->what, sizeof(f->what),
+			 "the failed operation changed the digest and nothing observable");
+		snprintf(f->class_key, sizeof(f->class_key), "unobserved");
+		snprintf(f->expected, sizeof(f->expected), "equal digests");
+		snprintf(f->actual, sizeof(f->actual), "equal observations, digests differ");
+		return;
+	}
+	if (old && new && !obs_same_place(old, new)) {
+		/* One of them has moved on to later: the other has no partner. */
+		if (obs_holds(after, nr_after, i, old))
+			old = NULL;
+		else
+			new = NULL;
+	}
+	o = old ? old : new;
+	print_field(o, field, sizeof(field));
+	if (old)
+		print_value(old, from, sizeof(from));
+	if (new)
+		print_value(new, to, sizeof(to));
+	snprintf(f->what, sizeof(f->what), "the failed operation changed %s %s -> %s", field, from,
+		 to);
+	snprintf(f->class_key, sizeof(f->class_key), "%s.%s", fl_obs_fields[o->field].object,
+		 fl_obs_fields[o->field].name);
+	snprintf(f->expected, sizeof(f->expected), "%s", from);
+	snprintf(f->actual, sizeof(f->actual), "%s", to);
+}
+
+void finding_of_outcome(struct finding *f, const struct outcome *out)
+{
+	char actual[64];
+
+	*f = (struct finding){.oracle = out->kind == OUT_OK ? ORACLE_swallowed : ORACLE_expect,
+			      .func = "-"};
+	outcome_print(out, actual, sizeof(actual));
+	if (out->kind == OUT_OK)
+		snprintf(f->what, sizeof(f->what),
+			 "a request was refused, yet the operation succeeded with %s", actual);
+	else
+		snprintf(f->what, sizeof(f->what), "the error %s is not declared for this fault",
+			 actual);
+	snprintf(f->class_key, sizeof(f->class_key), "%s",
+		 out->kind == OUT_OK ? "success" : actual);
+	snprintf(f->expected, sizeof(f->expected), "a declared error");
+	snprintf(f->actual, sizeof(f->actual), "%s", actual);
+}

@@ -78,6 +78,14 @@ int finding_line(const struct finding *f, char *buf, size_t len);
 typedef void (*finding_fn)(void *priv, const struct finding *f);
 
 /*
+ * The two verdicts on a delivered fault, without operation and faults: the state is another one
+ * (the first record in which two observations differ), and the outcome is not a declared error.
+ */
+void finding_of_change(struct finding *f, const struct fl_obs *before, u32 nr_before,
+		       const struct fl_obs *after, u32 nr_after);
+void finding_of_outcome(struct finding *f, const struct outcome *out);
+
+/*
  * A program together with a machine to run it on. Subjects report what they see themselves (a
  * broken invariant, a bug of the engine, a failed expectation, the census) through the finding_fn
  * that they were made with, with op and faults filled in; the sweep adds its own. While a sweep

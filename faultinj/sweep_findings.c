@@ -110,21 +110,27 @@ void sweep_catch_finding(void *priv, const struct finding *f)
 		sw->caught[sw->nr_caught++] = own;
 }
 
+void sweep_own(struct sweep *sw, u32 op, struct finding *f)
+{
+	f->op = op;
+	snprintf(f->name, sizeof(f->name), "%s",
+		 op == UINT32_MAX ? "teardown" : ops_of(sw)->op_name(sw->s->priv, op));
+	sweep_catch_finding(sw, f);
+}
+
 void sweep_own_finding(struct sweep *sw, enum oracle oracle, u32 op, const char *class_key,
 		       const char *expected, const char *actual, const char *fmt, ...)
 {
-	struct finding f = {.oracle = oracle, .op = op, .func = "-"};
+	struct finding f = {.oracle = oracle, .func = "-"};
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(f.what, sizeof(f.what), fmt, ap);
 	va_end(ap);
 	snprintf(f.class_key, sizeof(f.class_key), "%s", class_key);
-	snprintf(f.name, sizeof(f.name), "%s",
-		 op == UINT32_MAX ? "teardown" : ops_of(sw)->op_name(sw->s->priv, op));
 	snprintf(f.expected, sizeof(f.expected), "%s", expected);
 	snprintf(f.actual, sizeof(f.actual), "%s", actual);
-	sweep_catch_finding(sw, &f);
+	sweep_own(sw, op, &f);
 }
 
 void sweep_suspects_take(struct sweep *sw)
@@ -241,73 +247,12 @@ int sweep_observe(struct sweep *sw, struct obs_list *list)
 	return list->oom ? -ENOMEM : 0;
 }
 
-static bool obs_same_place(const struct fl_obs *a, const struct fl_obs *b)
-{
-	return a->field == b->field && a->obj == b->obj && a->key == b->key;
-}
-
-static bool obs_holds(const struct obs_list *list, u32 from, const struct fl_obs *o)
-{
-	for (u32 i = from; i < list->nr; i++) {
-		if (obs_same_place(&list->v[i], o))
-			return true;
-	}
-	return false;
-}
-
-static void print_field(const struct fl_obs *o, char *buf, size_t len)
-{
-	const struct fl_obs_field *f = &fl_obs_fields[o->field];
-
-	if (o->key)
-		snprintf(buf, len, "%s#%" PRIu32 "[0x%" PRIx64 "].%s", f->object, o->obj, o->key,
-			 f->name);
-	else
-		snprintf(buf, len, "%s#%" PRIu32 ".%s", f->object, o->obj, f->name);
-}
-
-static void print_value(const struct fl_obs *o, char *buf, size_t len)
-{
-	snprintf(buf, len, o->val < 10000 ? "%" PRIu64 : "0x%" PRIx64, o->val);
-}
-
 void sweep_changed_finding(struct sweep *sw, u32 op)
 {
-	const struct obs_list *b = &sw->before, *a = &sw->after;
-	const struct fl_obs *o, *old = NULL, *new = NULL;
-	char field[64], from[24] = "absent", to[24] = "absent", class_key[64];
-	u32 i = 0;
+	struct finding f;
 
-	while (i < b->nr && i < a->nr && obs_same_place(&b->v[i], &a->v[i]) &&
-	       b->v[i].val == a->v[i].val)
-		i++;
-	if (i < b->nr)
-		old = &b->v[i];
-	if (i < a->nr)
-		new = &a->v[i];
-	if (!old && !new) {
-		sweep_own_finding(sw, ORACLE_digest, op, "unobserved", "equal digests",
-				  "equal observations, digests differ",
-				  "the failed operation changed the digest and nothing observable");
-		return;
-	}
-	if (old && new && !obs_same_place(old, new)) {
-		/* One of them has moved on to later: the other has no partner. */
-		if (obs_holds(a, i, old))
-			old = NULL;
-		else
-			new = NULL;
-	}
-	o = old ? old : new;
-	print_field(o, field, sizeof(field));
-	if (old)
-		print_value(old, from, sizeof(from));
-	if (new)
-		print_value(new, to, sizeof(to));
-	snprintf(class_key, sizeof(class_key), "%s.%s", fl_obs_fields[o->field].object,
-		 fl_obs_fields[o->field].name);
-	sweep_own_finding(sw, ORACLE_digest, op, class_key, from, to,
-			  "the failed operation changed %s %s -> %s", field, from, to);
+	finding_of_change(&f, sw->before.v, sw->before.nr, sw->after.v, sw->after.nr);
+	sweep_own(sw, op, &f);
 }
 
 /* ---- two runs that should not differ -------------------------------------------------------- */

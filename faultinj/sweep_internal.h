@@ -146,7 +146,8 @@ int sweep_grow(void **array, u32 *max, size_t size, u32 need);
 void sweep_caught_reset(struct sweep *sw);
 /* A finding_fn: takes a finding of the run in progress, names its fault, keeps it in caught. */
 void sweep_catch_finding(void *priv, const struct finding *f);
-/* The sweep's own finding, caught like the subject's. */
+/* The sweep's own finding, to which only operation and fault are to be added. */
+void sweep_own(struct sweep *sw, u32 op, struct finding *f);
 void sweep_own_finding(struct sweep *sw, enum oracle oracle, u32 op, const char *class_key,
 		       const char *expected, const char *actual, const char *fmt, ...)
 	__attribute__((format(printf, 7, 8)));

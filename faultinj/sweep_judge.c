@@ -116,18 +116,12 @@ static void judge_benign(struct sweep *sw, u32 i, struct attempt *a)
 
 static void judge_outcome(struct sweep *sw, u32 op, const struct attempt *a)
 {
-	char actual[64];
+	struct finding f;
 
 	if (ops_of(sw)->declared_error(sw->s->priv, op, &sw->fault, &a->out))
 		return;
-	outcome_print(&a->out, actual, sizeof(actual));
-	if (a->out.kind == OUT_OK)
-		sweep_own_finding(sw, ORACLE_swallowed, op, "success", "a declared error", actual,
-				  "a request was refused, yet the operation succeeded with %s",
-				  actual);
-	else
-		sweep_own_finding(sw, ORACLE_expect, op, actual, "a declared error", actual,
-				  "the error %s is not declared for this fault", actual);
+	finding_of_outcome(&f, &a->out);
+	sweep_own(sw, op, &f);
 }
 
 int sweep_attempt(struct sweep *sw, u32 i, struct attempt *a)

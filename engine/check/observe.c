@@ -46,7 +46,8 @@ enum damage {
 };
 
 /* A pointer that names none of the machine's objects. */
-#define NO_SUCH 0xffffffffu
+#define NO_SUCH	   0xffffffffu
+#define FIRST_IDLE (NO_SUCH - 1) /* and downwards, by CPU */
 
 struct observer {
 	struct machine *m;
@@ -91,9 +92,14 @@ static u32 task_number(const struct observer *o, const struct task_struct *tsk)
 	}
 	for (unsigned int cpu = 0; cpu < o->m->cfg.cpus; cpu++) {
 		if (o->m->rqs[cpu].idle == tsk)
-			return NO_SUCH - 1 - cpu;
+			return FIRST_IDLE - cpu;
 	}
 	return NO_SUCH;
+}
+
+bool fl_obs_counts_births(u64 task)
+{
+	return task && task <= FIRST_IDLE - ARRAY_SIZE(((struct machine *)NULL)->rqs);
 }
 
 static u32 mm_number(const struct observer *o, const struct mm_struct *mm)

@@ -57,6 +57,12 @@ static const struct fallback beyond[] = {
 	{SITE_huge_cow_small, "asked only after huge_cow_page was refused: takes a pair"},
 };
 
+bool declared_optional(const struct fi_point *point)
+{
+	/* a merge that cannot clone is given up, a split or a fork fails */
+	return point->site == SITE_anon_vma_clone_avc;
+}
+
 const char *declared_unreached(enum fl_site site)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(beyond); i++)
@@ -258,6 +264,7 @@ enum known_field {
 	F_mm_stack_vm,
 	F_mm_rss,
 	F_mm_owner,
+	F_mm_exe_file,
 	F_vma_end,
 	F_vma_flags,
 	F_vma_page_prot,
@@ -286,6 +293,7 @@ static const char *const known_fields[NR_KNOWN_FIELDS][2] = {
 	[F_mm_stack_vm] = {"mm", "stack_vm"},
 	[F_mm_rss] = {"mm", "rss"},
 	[F_mm_owner] = {"mm", "owner"},
+	[F_mm_exe_file] = {"mm", "exe_file"},
 	[F_vma_end] = {"vma", "end"},
 	[F_vma_flags] = {"vma", "flags"},
 	[F_vma_page_prot] = {"vma", "page_prot"},
@@ -394,7 +402,9 @@ static u64 task_after(const struct change *c, u64 task)
 {
 	if (c->kind != CHANGE_KILLED || task < c->task)
 		return task;
-	return task == c->task ? 0 : task - (task < UINT32_MAX - 64);
+	if (task == c->task)
+		return 0;
+	return fl_obs_counts_births(task) ? task - 1 : task;
 }
 
 static bool same_task(const struct change *c, u32 task)
@@ -471,6 +481,18 @@ static bool in_range(const struct change *c, u32 mm, u64 addr)
 	return c->kind != CHANGE_KILLED && mm == c->mm && addr >= c->start && addr < c->end;
 }
 
+/* Pairs two numbers, once for all. */
+static bool paired(u64 *map, u64 max, u64 before, u64 after)
+{
+	if (before > max || after > max)
+		return before == after;
+	if (!before || !after)
+		return before == after;
+	if (!map[before])
+		map[before] = after;
+	return map[before] == after;
+}
+
 static bool same_fields(const struct change *c, u32 mm, u32 now)
 {
 	u32 ib = 0, ia = 0;
@@ -488,6 +510,10 @@ static bool same_fields(const struct change *c, u32 mm, u32 now)
 		case F_mm_owner:
 			want = task_after(c, b->val);
 			if (c->kind == CHANGE_KILLED && b->val == c->task)
+				want = a->val;
+			break;
+		case F_mm_exe_file:
+			if (paired(c->files, c->max_file, b->val, a->val))
 				want = a->val;
 			break;
 		case F_mm_users:
@@ -562,18 +588,6 @@ static void collect(struct change *c, unsigned int side, u32 mm)
 			break;
 		}
 	}
-}
-
-/* Pairs two numbers, once for all. */
-static bool paired(u64 *map, u64 max, u64 before, u64 after)
-{
-	if (before > max || after > max)
-		return before == after;
-	if (!before || !after)
-		return before == after;
-	if (!map[before])
-		map[before] = after;
-	return map[before] == after;
 }
 
 static bool same_object(const struct change *c, const char *object, u32 before, u32 after)

@@ -20,6 +20,12 @@ static void note_fault(struct target *t, const struct fi_point *point)
 	if (t->nr_faults < TARGET_MAX_FAULTS)
 		t->faults[t->nr_faults] = *point;
 	t->nr_faults++;
+	if (declared_optional(point)) {
+		t->hit_soft = true;
+	} else if (!t->hit_hard && !declared_benign(t, t->op, point)) {
+		t->hit_hard = true;
+		t->hard = *point;
+	}
 	if (!t->marks || !t->p->ops[t->op].nr_faults || t->nr_mark_faults == FI_MAX_ITEMS)
 		return;
 	t->mark_items[t->nr_mark_faults++] = (struct fi_item){
@@ -186,6 +192,9 @@ void target_fini(struct target *t)
 	free(t->results);
 	free(t->result_known);
 	free(t->order);
+	free(t->before.v);
+	free(t->after.v);
+	t->before = t->after = (struct target_obs){0};
 	t->tasks = NULL;
 	t->files = NULL;
 	t->results = NULL;
@@ -361,6 +370,76 @@ static void judge(struct target *t, const struct target_task *task, const struct
 	target_report(t, &f);
 }
 
+/* ---- the strong guarantee, in a run (a sweep judges its faults itself) ---------------------- */
+
+static void obs_add(void *priv, const struct fl_obs *o)
+{
+	struct target_obs *obs = priv;
+
+	if (obs->nr == obs->max) {
+		u32 max = obs->max ? 2 * obs->max : 256;
+		struct fl_obs *v = realloc(obs->v, max * sizeof(*v));
+
+		if (!v) {
+			obs->lost = true;
+			return;
+		}
+		obs->v = v;
+		obs->max = max;
+	}
+	obs->v[obs->nr++] = *o;
+}
+
+static void observe_into(struct target *t, struct target_obs *obs)
+{
+	obs->nr = 0;
+	obs->lost = false;
+	fl_observe(t->m, false, obs_add, obs);
+}
+
+static bool may_be_refused(const struct target *t, u32 op)
+{
+	if (!t->marks || t->opt.check == CHECK_OFF)
+		return false;
+	if (t->p->ops[op].nr_faults)
+		return true;
+	for (u32 i = 0; t->plan && i < t->plan->nr; i++)
+		if (t->plan->items[i].op == FI_OP_ANY || t->plan->items[i].op == op)
+			return true;
+	return false;
+}
+
+static bool obs_equal(const struct target_obs *a, const struct target_obs *b)
+{
+	if (a->nr != b->nr)
+		return false;
+	for (u32 i = 0; i < a->nr; i++)
+		if (a->v[i].field != b->v[i].field || a->v[i].obj != b->v[i].obj ||
+		    a->v[i].key != b->v[i].key || a->v[i].val != b->v[i].val)
+			return false;
+	return true;
+}
+
+/* A refused operation gives a declared error and leaves the state alone, or as declared. */
+static void judge_refused(struct target *t, u32 op, const struct outcome *out)
+{
+	struct finding f;
+
+	if (!t->hit_hard || t->hit_soft)
+		return;
+	if (!declared_error(t, op, &t->hard, out)) {
+		finding_of_outcome(&f, out);
+		target_report(t, &f);
+		return;
+	}
+	observe_into(t, &t->after);
+	if (t->before.lost || t->after.lost || obs_equal(&t->before, &t->after) ||
+	    declared_exception(t, op, out, t->before.v, t->before.nr, t->after.v, t->after.nr))
+		return;
+	finding_of_change(&f, t->before.v, t->before.nr, t->after.v, t->after.nr);
+	target_report(t, &f);
+}
+
 /* ---- the subject ---------------------------------------------------------------------------- */
 
 static void hash_outcome(struct target *t, u32 op, const struct outcome *out)
@@ -383,10 +462,12 @@ static void target_apply(void *s, u32 op, struct outcome *out)
 	const struct op *o = &t->p->ops[op];
 	struct target_task *task;
 	struct mm_struct *before;
+	bool guarantee;
 	struct call c;
 
 	*out = (struct outcome){.kind = OUT_BROKEN};
 	t->op = op;
+	t->hit_hard = t->hit_soft = false;
 	if (t->broken || !t->m)
 		return;
 	if (t->opt.position)
@@ -407,6 +488,9 @@ static void target_apply(void *s, u32 op, struct outcome *out)
 	before = task->tsk->mm;
 	if (!target_guarded(t, step_switch, task))
 		goto broken;
+	guarantee = may_be_refused(t, op);
+	if (guarantee)
+		observe_into(t, &t->before);
 	t->cx.steps = target_step_budget(t->m);
 	out->kind = OUT_OK;
 	t->in_op = true;
@@ -418,6 +502,8 @@ static void target_apply(void *s, u32 op, struct outcome *out)
 	check_op(t, task, before);
 	if (t->broken)
 		goto broken;
+	if (guarantee)
+		judge_refused(t, op, out);
 	judge(t, task, o, out);
 	hash_outcome(t, op, out);
 	return;

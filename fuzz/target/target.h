@@ -5,7 +5,7 @@
  * findings. It is the subject of a sweep, and target_run() is what `run` and the fuzzers call.
  *
  * A target keeps no state between two resets but the injector's counters and its coverage. Running
- * allocates only through the machine's backend.
+ * allocates only through the machine's backend, but for the observations around a fault.
  */
 #ifndef FAULTLINE_TARGET_H
 #define FAULTLINE_TARGET_H
@@ -112,6 +112,17 @@ struct target {
 	struct fi_item mark_items[FI_MAX_ITEMS];
 	u32 nr_faults;
 	struct fi_point faults[TARGET_MAX_FAULTS];
+	/*
+	 * Of the operation in progress: the first refusal that it must not survive, and whether one
+	 * was refused that it may or may not survive. Then the state before, if that may happen.
+	 */
+	struct fi_point hard;
+	bool hit_hard, hit_soft;
+	struct target_obs {
+		struct fl_obs *v;
+		u32 nr, max;
+		bool lost; /* no memory for all of it */
+	} before, after;
 	u32 op;		/* running or last one, UINT32_MAX: after the last */
 	bool in_op;	/* requests are counted and may be failed */
 	u64 brk_wanted; /* argument of the last brk, for what is declared of it */
@@ -158,6 +169,8 @@ void target_faults(const struct target *t, struct finding *f);
 /* May the fallback lay memory out in another way? */
 bool declared_relays(const struct target *t, u32 op, const struct fi_point *point);
 bool declared_benign(const struct target *t, u32 op, const struct fi_point *point);
+/* Together with an earlier refusal: whether the operation goes on depends on who asked. */
+bool declared_optional(const struct fi_point *point);
 bool declared_error(const struct target *t, u32 op, const struct fi_point *point,
 		    const struct outcome *out);
 const char *declared_exception(const struct target *t, u32 op, const struct outcome *out,

@@ -70,6 +70,12 @@ struct fl_obs_field {
 extern const struct fl_obs_field fl_obs_fields[];
 extern const unsigned int fl_nr_obs_fields;
 
+/*
+ * Tasks are numbered from 1 by birth among the living. Idle tasks, and pointers to none, have
+ * numbers of another kind: false for those.
+ */
+bool fl_obs_counts_births(u64 task);
+
 typedef void (*fl_obs_fn)(void *priv, const struct fl_obs *o);
 
 /*
