@@ -10,6 +10,17 @@
 #include <faultline/mm_types.h>
 #include <faultline/syscalls.h>
 
+/* ---- kernel/profile.c ----------------------------------------------------------------------- */
+
+enum fl_diff {
+#define DIFF(name, major, minor, row, what) DIFF_##name,
+#include <faultline/profile.def>
+#undef DIFF
+	NR_DIFFS
+};
+/* Does the machine's kernel do as the row of profile.def says? */
+bool differs(const struct ctx *cx, enum fl_diff diff);
+
 /* ---- mm/page_alloc.c: the seam, as the engine calls it -------------------------------------- */
 
 /* True when the bench refuses the request at this site. */

@@ -19,6 +19,7 @@ FAULTLINE = sys.argv.pop(1)
 
 # Values worth trying of each option of options.def, the default first; a new option needs a row.
 VALUES = {
+    "profile": ["linux-4.4", "linux-6.18"],
     "levels": [4, 2, 3, 5],
     "kernel_pmd": ["private", "shared"],
     "paravirt": ["native", "xen"],
@@ -38,7 +39,7 @@ VALUES = {
 }
 
 # With these off their defaults a call may rightly return something else than its seed expects.
-CHANGES_RESULTS = {"ldt", "mem", "overcommit", "overcommit_ratio", "max_map_count", "limit_memlock",
+CHANGES_RESULTS = {"profile", "ldt", "mem", "overcommit", "overcommit_ratio", "max_map_count", "limit_memlock",
                    "max_tasks"}
 
 

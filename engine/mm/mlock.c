@@ -287,6 +287,24 @@ static void apply_mlockall_flags(struct ctx *cx, struct mm_struct *mm, u32 flags
 
 /* ---- the calls ------------------------------------------------------------------------------ */
 
+/* Pages of [start, end) that are locked already, if this kernel takes them off what is asked for.
+ */
+static u64 locked_twice(struct ctx *cx, struct mm_struct *mm, u64 start, u64 end)
+{
+	const struct vm_area_struct *vma;
+	u64 pages = 0;
+
+	if (!differs(cx, DIFF_mlock_discounts))
+		return 0;
+	for (vma = find_vma(cx, mm, start); vma && vma->vm_start < end; vma = vma->vm_next) {
+		STEP(cx);
+		if (vma->vm_flags & VM_LOCKED)
+			pages += (min_u64(vma->vm_end, end) - max_u64(vma->vm_start, start)) >>
+				 PAGE_SHIFT;
+	}
+	return pages;
+}
+
 static s64 do_mlock(struct ctx *cx, u64 start, u64 len, u32 flags)
 {
 	struct mm_struct *mm = cx->curr->mm;
@@ -301,7 +319,8 @@ static s64 do_mlock(struct ctx *cx, u64 start, u64 len, u32 flags)
 
 	down_write(cx, &mm->mmap_sem);
 	/* In 4.4, what is locked already counts once more. */
-	if ((len >> PAGE_SHIFT) + mm->locked_vm <= cx->m->cfg.limit_memlock)
+	if ((len >> PAGE_SHIFT) + mm->locked_vm - locked_twice(cx, mm, start, start + len) <=
+	    cx->m->cfg.limit_memlock)
 		err = apply_vma_lock_flags(cx, mm, start, len, flags);
 	up_write(cx, &mm->mmap_sem);
 	if (err)
@@ -346,6 +365,8 @@ s64 sys_mlockall(struct ctx *cx, u32 flags)
 	bool room;
 
 	if (!mm || !flags || flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+		return -EINVAL;
+	if (flags == MCL_ONFAULT && differs(cx, DIFF_mlockall_onfault))
 		return -EINVAL;
 	if (!can_do_mlock(cx))
 		return -EPERM;

@@ -4,6 +4,10 @@
 #include "internal.h"
 
 #define MAP_TYPE 0x0fu
+/* What MAP_SHARED_VALIDATE knows, beside the types. */
+#define MAP_KNOWN                                                                                 \
+	(MAP_TYPE | MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK | \
+	 MAP_LOCKED | MAP_POPULATE | MAP_NONBLOCK)
 /* Pages that one mmap() faults in at most, where the limit of locked memory does not say. */
 #define POPULATE_MAX 65536u
 
@@ -176,11 +180,21 @@ static int file_mmap_permission(const struct file *file, u32 prot, u32 flags, u3
 u64 do_mmap(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u64 len, u32 prot,
 	    u32 flags, u32 vm_flags, pgoff_t pgoff)
 {
+	bool noreplace;
 	int err;
 
 	assert_held_write(cx, &mm->mmap_sem);
 	if (!len)
 		return (u64)-EINVAL;
+	if (file && (flags & MAP_TYPE) == MAP_SHARED_VALIDATE &&
+	    differs(cx, DIFF_shared_validate)) {
+		if (flags & ~MAP_KNOWN)
+			return (u64)-EOPNOTSUPP;
+		flags = (flags & ~MAP_TYPE) | MAP_SHARED;
+	}
+	noreplace = (flags & MAP_FIXED_NOREPLACE) && differs(cx, DIFF_fixed_noreplace);
+	if (noreplace)
+		flags |= MAP_FIXED;
 	/* A hint is rounded down: within page 0 it is none. mmap_min_addr is 0 here. */
 	if (!(flags & MAP_FIXED))
 		addr &= PAGE_MASK;
@@ -196,6 +210,8 @@ u64 do_mmap(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u
 	addr = get_unmapped_area(cx, mm, addr, len, flags);
 	if (IS_ERR_VALUE(addr))
 		return addr;
+	if (noreplace && find_vma_intersection(cx, mm, addr, addr + len))
+		return (u64)-EEXIST;
 
 	vm_flags |= (prot & VM_ACCESS_FLAGS) | mm->def_flags | VM_MAYREAD | VM_MAYWRITE |
 		    VM_MAYEXEC;
@@ -418,6 +434,9 @@ s64 sys_brk(struct ctx *cx, u64 brk)
 		goto set_brk;
 
 	if (brk <= mm->brk) {
+		if (differs(cx, DIFF_brk_shrink_needs_vma) &&
+		    !find_vma_intersection(cx, mm, newbrk, oldbrk))
+			goto out;
 		if (do_munmap(cx, mm, newbrk, oldbrk - newbrk))
 			goto out;
 		goto set_brk;

@@ -8,7 +8,7 @@ int mprotect_fixup(struct ctx *cx, struct vm_area_struct *vma, struct vm_area_st
 	struct mm_struct *mm = vma->vm_mm;
 	u32 oldflags = vma->vm_flags;
 	u64 nrpages = (end - start) >> PAGE_SHIFT;
-	u64 charged = 0;
+	u64 charged = 0, uncharge = 0;
 	pgoff_t pgoff;
 	int err;
 
@@ -25,6 +25,11 @@ int mprotect_fixup(struct ctx *cx, struct vm_area_struct *vma, struct vm_area_st
 			return -ENOMEM;
 		charged = nrpages;
 		newflags |= VM_ACCOUNT;
+	}
+	if (!(newflags & VM_WRITE) && (oldflags & VM_ACCOUNT) && !vma->vm_file && !vma->anon_vma &&
+	    differs(cx, DIFF_uncharge_read_only)) {
+		uncharge = nrpages;
+		newflags &= ~VM_ACCOUNT;
 	}
 
 	pgoff = linear_page_index(vma, start);
@@ -56,6 +61,7 @@ success:
 		(void)populate_vma_page_range(cx, vma, start, end);
 	vm_stat_account(mm, oldflags, vma->vm_file, -(s64)nrpages);
 	vm_stat_account(mm, newflags, vma->vm_file, (s64)nrpages);
+	vm_unacct_memory(cx, uncharge);
 	return 0;
 
 fail:

@@ -272,6 +272,10 @@ static struct vm_area_struct *vma_to_resize(struct ctx *cx, struct mm_struct *mm
 		return NULL;
 	if (old_len > vma->vm_end - addr)
 		return NULL;
+	if (!old_len && !(vma->vm_flags & VM_MAYSHARE) && differs(cx, DIFF_mremap_no_fresh)) {
+		*err = -EINVAL;
+		return NULL;
+	}
 	if (new_len == old_len)
 		return vma;
 
@@ -318,6 +322,12 @@ static u64 mremap_to(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 old_len
 	if (addr + old_len > new_addr && new_addr + new_len > addr)
 		return (u64)-EINVAL;
 
+	if ((u64)mm->map_count + 5 >= cx->m->cfg.max_map_count &&
+	    differs(cx, DIFF_mremap_counts_first))
+		return (u64)-ENOMEM;
+	if (differs(cx, DIFF_mremap_needs_vma) && !find_vma_intersection(cx, mm, addr, addr + 1))
+		return (u64)-EFAULT;
+
 	err = do_munmap(cx, mm, new_addr, new_len);
 	if (err)
 		return (u64)err;
@@ -337,6 +347,16 @@ static u64 mremap_to(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 old_len
 	return ret;
 }
 
+/* False: vma is as it was. */
+static bool grow_and_merge(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma,
+			   u64 end)
+{
+	if (!differs(cx, DIFF_mremap_grow_merges) || !vma->vm_next || vma->vm_next->vm_start != end)
+		return false;
+	return vma_merge(cx, mm, vma, vma->vm_end, end, vma->vm_flags, vma->anon_vma, vma->vm_file,
+			 vma->vm_pgoff + vma_pages(vma));
+}
+
 static u64 do_mremap(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 old_len, u64 new_len,
 		     u32 flags, bool *locked)
 {
@@ -345,6 +365,9 @@ static u64 do_mremap(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 old_len
 	int err;
 
 	if (old_len >= new_len) {
+		if (differs(cx, DIFF_mremap_needs_vma) &&
+		    !find_vma_intersection(cx, mm, addr, addr + 1))
+			return (u64)-EFAULT;
 		err = do_munmap(cx, mm, addr + new_len, old_len - new_len);
 		/* Of nothing: that nothing was there, not even at addr, is not an error in 4.4. */
 		return err && old_len != new_len ? (u64)err : addr;
@@ -357,8 +380,11 @@ static u64 do_mremap(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 old_len
 	if (old_len == vma->vm_end - addr && vma_expandable(cx, vma, new_len - old_len)) {
 		u64 pages = (new_len - old_len) >> PAGE_SHIFT;
 
-		err = vma_adjust(cx, vma, vma->vm_start, addr + new_len, vma->vm_pgoff, NULL);
-		BUG_ON(cx, err); /* nothing is taken from a neighbour */
+		if (!grow_and_merge(cx, mm, vma, addr + new_len)) {
+			err = vma_adjust(cx, vma, vma->vm_start, addr + new_len, vma->vm_pgoff,
+					 NULL);
+			BUG_ON(cx, err); /* nothing is taken from a neighbour */
+		}
 		vm_stat_account(mm, vma->vm_flags, vma->vm_file, (s64)pages);
 		if (vma->vm_flags & VM_LOCKED) {
 			mm->locked_vm += pages;
@@ -369,7 +395,8 @@ static u64 do_mremap(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 old_len
 
 	ret = (u64)-ENOMEM;
 	if (flags & MREMAP_MAYMOVE) {
-		ret = get_unmapped_area(cx, mm, 0, new_len, 0);
+		ret = get_unmapped_area(cx, mm, 0, new_len,
+					vma->vm_file ? 0 : MAP_PRIVATE | MAP_ANONYMOUS);
 		if (!IS_ERR_VALUE(ret))
 			ret = move_vma(cx, vma, addr, old_len, new_len, ret, locked);
 	}
@@ -393,6 +420,8 @@ s64 sys_mremap(struct ctx *cx, u64 addr, u64 old_len, u64 new_len, u32 flags, u6
 	old_len = PAGE_ALIGN(old_len);
 	new_len = PAGE_ALIGN(new_len);
 	if (!new_len)
+		return -EINVAL;
+	if (new_len > cx->m->geo.task_size && differs(cx, DIFF_mremap_len_checked))
 		return -EINVAL;
 
 	down_write(cx, &mm->mmap_sem);

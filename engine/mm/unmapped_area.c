@@ -6,6 +6,8 @@
  */
 #include "internal.h"
 
+#define HUGE_SIZE ((u64)2 << 20)
+
 static inline struct vm_area_struct *vma_of(const struct rb_node *node)
 {
 	return rb_entry(node, struct vm_area_struct, vm_rb);
@@ -144,6 +146,24 @@ static u64 arch_get_unmapped_area_topdown(struct ctx *cx, struct mm_struct *mm, 
 	return unmapped_area(cx, mm, len, mm->mmap_legacy_base, end);
 }
 
+/* Room for len bytes from a multiple of 2 MiB on, or an error: then anywhere will do. */
+static u64 huge_unmapped_area(struct ctx *cx, struct mm_struct *mm, u64 len)
+{
+	u64 addr = arch_get_unmapped_area_topdown(cx, mm, 0, len + HUGE_SIZE), up;
+
+	if (IS_ERR_VALUE(addr))
+		return addr;
+	/* From the top: a whole step up when the room begins at a multiple already. */
+	up = -addr & (HUGE_SIZE - 1);
+	return addr + (up ? up : HUGE_SIZE);
+}
+
+static bool wants_huge(const struct ctx *cx, u64 addr, u64 len, u32 map_flags)
+{
+	return !addr && (map_flags & MAP_ANONYMOUS) && (map_flags & MAP_PRIVATE) &&
+	       cx->m->geo.levels >= 4 && !(len & (HUGE_SIZE - 1)) && differs(cx, DIFF_aligned_anon);
+}
+
 u64 get_unmapped_area(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len, u32 map_flags)
 {
 	u64 task_size = cx->m->geo.task_size;
@@ -151,7 +171,12 @@ u64 get_unmapped_area(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len, u
 	if (len > task_size)
 		return (u64)-ENOMEM;
 	if (!(map_flags & MAP_FIXED)) {
-		addr = arch_get_unmapped_area_topdown(cx, mm, addr, len);
+		u64 huge = (u64)-ENOMEM;
+
+		if (wants_huge(cx, addr, len, map_flags))
+			huge = huge_unmapped_area(cx, mm, len);
+		addr = !IS_ERR_VALUE(huge) ? huge
+					   : arch_get_unmapped_area_topdown(cx, mm, addr, len);
 		if (IS_ERR_VALUE(addr))
 			return addr;
 	}

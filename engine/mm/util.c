@@ -22,14 +22,17 @@ static s64 user_reserve(const struct machine *m)
 	return (s64)min_u64(m->cfg.mem / 32, 32768);
 }
 
-static bool __vm_enough_memory(const struct machine *m, const struct mm_struct *mm, u64 pages)
+static bool __vm_enough_memory(const struct ctx *cx, const struct mm_struct *mm, u64 pages)
 {
+	const struct machine *m = cx->m;
 	s64 allowed;
 
 	switch (m->cfg.overcommit) {
 	case OVERCOMMIT_ALWAYS:
 		return true;
 	case OVERCOMMIT_GUESS:
+		if (differs(cx, DIFF_guess_is_total))
+			return pages <= m->cfg.mem;
 		/* What is free, and the page cache of files, which can be had back. */
 		allowed = (s64)m->cfg.mem - (s64)m->pages_in_use + (s64)m->nr_alloc[PAGE_FILE] -
 			  (s64)m->nr_shmem;
@@ -47,7 +50,7 @@ int security_vm_enough_memory_mm(struct ctx *cx, struct mm_struct *mm, u64 pages
 	if (fl_should_fail(cx, site, 0))
 		return -ENOMEM;
 	cx->m->vm_committed_as += (s64)pages;
-	if (!__vm_enough_memory(cx->m, mm, pages)) {
+	if (!__vm_enough_memory(cx, mm, pages)) {
 		vm_unacct_memory(cx, pages);
 		return -ENOMEM;
 	}

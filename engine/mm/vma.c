@@ -523,8 +523,12 @@ static bool is_mergeable_vma(const struct vm_area_struct *vma, const struct file
  * vma has an empty list, which is not one long: a touched range does not merge into it.
  */
 static bool is_mergeable_anon_vma(const struct anon_vma *a, const struct anon_vma *b,
-				  const struct vm_area_struct *vma)
+				  const struct vm_area_struct *vma,
+				  const struct vm_area_struct *from)
 {
+	/* `from` has the anon_vma a: the same rule, the other way round. */
+	if (from && a && !b)
+		return list_is_singular(&from->anon_vma_chain);
 	if ((!a || !b) && (!vma || list_is_singular(&vma->anon_vma_chain)))
 		return true;
 	return a == b;
@@ -532,19 +536,32 @@ static bool is_mergeable_anon_vma(const struct anon_vma *a, const struct anon_vm
 
 static bool can_vma_merge_before(const struct vm_area_struct *vma, u32 vm_flags,
 				 const struct anon_vma *anon_vma, const struct file *file,
-				 pgoff_t pgoff)
+				 pgoff_t pgoff, const struct vm_area_struct *from)
 {
 	return is_mergeable_vma(vma, file, vm_flags) &&
-	       is_mergeable_anon_vma(anon_vma, vma->anon_vma, vma) && vma->vm_pgoff == pgoff;
+	       is_mergeable_anon_vma(anon_vma, vma->anon_vma, vma, from) && vma->vm_pgoff == pgoff;
 }
 
 static bool can_vma_merge_after(const struct vm_area_struct *vma, u32 vm_flags,
 				const struct anon_vma *anon_vma, const struct file *file,
-				pgoff_t pgoff)
+				pgoff_t pgoff, const struct vm_area_struct *from)
 {
 	return is_mergeable_vma(vma, file, vm_flags) &&
-	       is_mergeable_anon_vma(anon_vma, vma->anon_vma, vma) &&
+	       is_mergeable_anon_vma(anon_vma, vma->anon_vma, vma, from) &&
 	       vma->vm_pgoff + vma_pages(vma) == pgoff;
+}
+
+/* The VMA that the range [addr, ...) to be merged lies in, if it is the one with that anon_vma. */
+static const struct vm_area_struct *faulted_area(const struct ctx *cx,
+						 const struct vm_area_struct *prev,
+						 const struct vm_area_struct *area, u64 addr,
+						 const struct anon_vma *anon_vma)
+{
+	const struct vm_area_struct *vma = prev && addr < prev->vm_end ? prev : area;
+
+	if (!anon_vma || !differs(cx, DIFF_merge_into_unfaulted))
+		return NULL;
+	return vma && vma->anon_vma == anon_vma && vma->vm_start <= addr ? vma : NULL;
 }
 
 struct vm_area_struct *vma_merge(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *prev,
@@ -553,6 +570,7 @@ struct vm_area_struct *vma_merge(struct ctx *cx, struct mm_struct *mm, struct vm
 {
 	pgoff_t pglen = (end - addr) >> PAGE_SHIFT;
 	struct vm_area_struct *area, *next;
+	const struct vm_area_struct *from;
 	bool with_next;
 	int err;
 
@@ -561,14 +579,15 @@ struct vm_area_struct *vma_merge(struct ctx *cx, struct mm_struct *mm, struct vm
 
 	next = prev ? prev->vm_next : mm->mmap;
 	area = next;
+	from = faulted_area(cx, prev, area, addr, anon_vma);
 	if (next && next->vm_end == end) /* cases 6, 7, 8 */
 		next = next->vm_next;
 	with_next = next && end == next->vm_start &&
-		    can_vma_merge_before(next, vm_flags, anon_vma, file, pgoff + pglen);
+		    can_vma_merge_before(next, vm_flags, anon_vma, file, pgoff + pglen, from);
 
 	if (prev && prev->vm_end == addr &&
-	    can_vma_merge_after(prev, vm_flags, anon_vma, file, pgoff)) {
-		if (with_next && is_mergeable_anon_vma(prev->anon_vma, next->anon_vma, NULL))
+	    can_vma_merge_after(prev, vm_flags, anon_vma, file, pgoff, from)) {
+		if (with_next && is_mergeable_anon_vma(prev->anon_vma, next->anon_vma, NULL, NULL))
 			/* cases 1, 6 */
 			err = vma_adjust(cx, prev, prev->vm_start, next->vm_end, prev->vm_pgoff,
 					 NULL);

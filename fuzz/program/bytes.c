@@ -71,8 +71,9 @@ static const u32 map_types[8] = {
 #define MAP_BYTE_STACK	   0x20u
 #define MAP_BYTE_FILE	   0x40u
 /* The second byte. */
-#define MAP_BYTE_LOCKED	  0x01u
-#define MAP_BYTE_POPULATE 0x02u
+#define MAP_BYTE_LOCKED	   0x01u
+#define MAP_BYTE_POPULATE  0x02u
+#define MAP_BYTE_NOREPLACE 0x04u
 
 static u16 get16(const u8 *b)
 {
@@ -192,6 +193,7 @@ static u32 get_file(const struct decoder *d, u32 k)
 static u32 get_map_flags(u8 b, u8 more)
 {
 	return (more & MAP_BYTE_LOCKED ? MAP_LOCKED : 0) |
+	       (more & MAP_BYTE_NOREPLACE ? MAP_FIXED_NOREPLACE : 0) |
 	       (more & MAP_BYTE_POPULATE ? MAP_POPULATE : 0) | map_types[b & 7] |
 	       (b & MAP_BYTE_FIXED ? MAP_FIXED : 0) | (b & MAP_BYTE_NORESERVE ? MAP_NORESERVE : 0) |
 	       (b & MAP_BYTE_STACK ? MAP_STACK : 0) | (b & MAP_BYTE_FILE ? 0 : MAP_ANONYMOUS);
@@ -625,7 +627,8 @@ static bool put_arg(const struct encoder *e, enum arg_kind kind, const struct ar
 	case ARG_MAP:
 		b[0] = map_byte((u32)arg->val);
 		b[1] = (u8)((arg->val & MAP_LOCKED ? MAP_BYTE_LOCKED : 0) |
-			    (arg->val & MAP_POPULATE ? MAP_BYTE_POPULATE : 0));
+			    (arg->val & MAP_POPULATE ? MAP_BYTE_POPULATE : 0) |
+			    (arg->val & MAP_FIXED_NOREPLACE ? MAP_BYTE_NOREPLACE : 0));
 		return true;
 	default:
 		b[0] = words_byte(kind, arg->val);

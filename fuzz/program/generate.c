@@ -267,8 +267,11 @@ static void gen_mmap(struct gen *g, const struct live_task *t, struct op *op)
 		flags |= chance(g, 20) ? MAP_NORESERVE : 0;
 	}
 	if (chance(g, 60)) {
+		u32 how;
+
 		op->args[0] = window_addr(g);
-		flags |= chance(g, 80) ? MAP_FIXED : 0;
+		how = below(g, 100);
+		flags |= how < 80 ? MAP_FIXED : how < 84 ? MAP_FIXED_NOREPLACE : 0;
 	} else if (chance(g, 5)) {
 		op->args[0].val = below(g, 2) ? pages(below(g, 1 << 20)) : next_random(g);
 	}

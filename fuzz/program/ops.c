@@ -28,7 +28,7 @@ const struct op_info op_table[NR_OPS] = {
 const struct flag_word map_words[] = {
 	{"private", MAP_PRIVATE}, {"shared", MAP_SHARED},	{"anon", MAP_ANONYMOUS},
 	{"fixed", MAP_FIXED},	  {"noreserve", MAP_NORESERVE}, {"stack", MAP_STACK},
-	{"locked", MAP_LOCKED},	  {"populate", MAP_POPULATE},
+	{"locked", MAP_LOCKED},	  {"populate", MAP_POPULATE},	{"noreplace", MAP_FIXED_NOREPLACE},
 };
 const unsigned int nr_map_words = ARRAY_SIZE(map_words);
 
@@ -126,7 +126,9 @@ static const struct {
 	{ARG_LEN, "length", "a number of bytes, or of pages: `8p`"},
 	{ARG_PROT, "prot", "letters of `rwx`, or `none`"},
 	{ARG_MAP, "flags",
-	 "words of `private\\|shared\\|anon\\|fixed\\|noreserve\\|stack\\|locked\\|populate`, or "
+	 "words of "
+	 "`private\\|shared\\|anon\\|fixed\\|noreserve\\|stack\\|locked\\|populate\\|noreplace`, "
+	 "or "
 	 "`0`"},
 	{ARG_CLONE, "clone flags", "words of `vm\\|vfork\\|thread`, or `0`"},
 	{ARG_FILE, "file", "`fN`, or `none`"},

@@ -22,15 +22,16 @@
 #define PROT_GROWSDOWN 0x01000000u /* mprotect: from the start of a stack */
 #define PROT_GROWSUP   0x02000000u
 
-#define MAP_SHARED    0x01u
-#define MAP_PRIVATE   0x02u
-#define MAP_FIXED     0x10u
-#define MAP_ANONYMOUS 0x20u
-#define MAP_LOCKED    0x2000u
-#define MAP_NORESERVE 0x4000u
-#define MAP_POPULATE  0x8000u
-#define MAP_NONBLOCK  0x10000u /* with POPULATE: only what is there; so nothing */
-#define MAP_STACK     0x20000u
+#define MAP_SHARED	    0x01u
+#define MAP_PRIVATE	    0x02u
+#define MAP_SHARED_VALIDATE 0x03u /* EINVAL before 4.15 */
+#define MAP_FIXED	    0x10u
+#define MAP_ANONYMOUS	    0x20u
+#define MAP_LOCKED	    0x2000u
+#define MAP_NORESERVE	    0x4000u
+#define MAP_POPULATE	    0x8000u
+#define MAP_NONBLOCK	    0x10000u /* with POPULATE: only what is there; so nothing */
+#define MAP_STACK	    0x20000u
 
 #define MADV_NORMAL	0u
 #define MADV_RANDOM	1u
@@ -47,6 +48,8 @@
 #define MCL_CURRENT   1u
 #define MCL_FUTURE    2u
 #define MCL_ONFAULT   4u
+
+#define MAP_FIXED_NOREPLACE 0x100000u /* ignored before 4.17 */
 
 #define MREMAP_MAYMOVE 1u
 #define MREMAP_FIXED   2u

@@ -1,0 +1,722 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What user space sees of two kernels: the merge table of facts §15.4 and the calls of §15.3 and
+ * §15.5. Of M1-M31 are left out: M15 (madvise), M29 (mseal), M30 (no VMA here has a ->close hook)
+ * and M31 (no mmap here makes a stack).
+ */
+#include <faultline/check.h>
+
+#include "mm_fixture.h"
+
+enum {
+	OLD,
+	NEW,
+	NR_PROFILES
+};
+
+static const char *const profiles[] = {
+	[OLD] = "profile=linux-4.4",
+	[NEW] = "profile=linux-6.18",
+};
+
+#define RWX (PROT_READ | PROT_WRITE | PROT_EXEC)
+
+/* Pages of the window: A = [0, 2), B = [2, 4), C = [4, 6). */
+static void map(struct fixture *fx, u64 from, u64 to, u32 prot)
+{
+	fx_mmap(fx, from, to, prot);
+}
+
+static void touch(struct fixture *fx, u64 from, u64 to)
+{
+	for (; from < to; from++)
+		fx_write(fx, from, from);
+}
+
+static void protect(struct fixture *fx, u64 from, u64 to, u32 prot)
+{
+	assert_int_equal(fx_mprotect(fx, from, to, prot), 0);
+}
+
+static s64 mremap(struct fixture *fx, u64 from, u64 old_pages, u64 new_pages, u64 to)
+{
+	return sys_mremap(&fx->cx, fx_addr(from), old_pages * PAGE_SIZE, new_pages * PAGE_SIZE,
+			  to ? MREMAP_MAYMOVE | MREMAP_FIXED : 0, to ? fx_addr(to) : 0);
+}
+
+static void move(struct fixture *fx, u64 from, u64 pages, u64 to)
+{
+	assert_int_equal(mremap(fx, from, pages, pages, to), fx_addr(to));
+}
+
+static unsigned int lines(const struct fixture *fx, u64 start, u64 end)
+{
+	unsigned int n = 0;
+
+	for (const struct vm_area_struct *v = fx->cx.curr->mm->mmap; v; v = v->vm_next)
+		n += v->vm_start < end && v->vm_end > start;
+	return n;
+}
+
+static unsigned int window(const struct fixture *fx)
+{
+	return lines(fx, FX_BASE, fx_addr(1024));
+}
+
+/* ---- merging -------------------------------------------------------------------------------- */
+
+static void m1(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	map(fx, 2, 4, RW);
+}
+
+static void m2(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	touch(fx, 0, 1);
+	map(fx, 2, 4, RW);
+}
+
+static void m2_other_side(struct fixture *fx)
+{
+	map(fx, 2, 4, RW);
+	touch(fx, 2, 3);
+	map(fx, 0, 2, RW);
+}
+
+static void m3(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	touch(fx, 0, 1);
+	map(fx, 4, 6, RWX); /* not a neighbour whose anon_vma could be shared */
+	touch(fx, 4, 5);
+	protect(fx, 4, 6, RW);
+	map(fx, 2, 4, RW);
+}
+
+static void m4(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	map(fx, 4, 6, RW);
+	touch(fx, 4, 5);
+	map(fx, 2, 4, RW);
+}
+
+static void m5(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	touch(fx, 0, 1);
+	map(fx, 2, 4, PROT_READ);
+	protect(fx, 2, 4, RW);
+}
+
+static void m6(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	map(fx, 2, 4, RWX);
+	touch(fx, 2, 3);
+	protect(fx, 2, 4, RW);
+}
+
+static void m7(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	map(fx, 2, 4, RWX);
+	map(fx, 4, 6, RW);
+	touch(fx, 2, 3);
+	protect(fx, 2, 4, RW);
+}
+
+static void m8(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	map(fx, 2, 4, RWX);
+	touch(fx, 2, 4);
+	protect(fx, 2, 3, RW);
+}
+
+static void m9(struct fixture *fx)
+{
+	map(fx, 0, 2, RWX);
+	map(fx, 2, 4, RW);
+	touch(fx, 0, 2);
+	protect(fx, 1, 2, RW);
+}
+
+static void m10(struct fixture *fx)
+{
+	map(fx, 0, 6, RW);
+	touch(fx, 0, 6);
+	protect(fx, 2, 4, PROT_READ);
+	assert_int_equal(window(fx), 3);
+	protect(fx, 2, 4, RW);
+}
+
+static void m11(struct fixture *fx)
+{
+	map(fx, 0, 2, PROT_READ);
+	map(fx, 2, 4, RW);
+	protect(fx, 2, 4, PROT_READ);
+}
+
+static void m12(struct fixture *fx)
+{
+	map(fx, 0, 2, PROT_READ);
+	map(fx, 2, 4, RW);
+	touch(fx, 2, 3);
+	protect(fx, 2, 4, PROT_READ);
+}
+
+static void m13(struct fixture *fx)
+{
+	map(fx, 0, 2, PROT_READ);
+	protect(fx, 0, 2, RW);
+	protect(fx, 0, 2, PROT_READ);
+	map(fx, 2, 4, PROT_READ);
+}
+
+static void m14(struct fixture *fx)
+{
+	map(fx, 0, 2, PROT_NONE);
+	assert_int_equal(fx_mmap_flags(fx, 2, 4, PROT_NONE, MAP_NORESERVE), 0);
+}
+
+/* What the lock brings in gives the middle pages of its own, and the sides none. */
+static void m16_by_the_lock(struct fixture *fx)
+{
+	map(fx, 0, 6, RW);
+	assert_int_equal(sys_mlock(&fx->cx, fx_addr(2), 2 * PAGE_SIZE), 0);
+	assert_int_equal(window(fx), 3);
+	assert_int_equal(sys_munlock(&fx->cx, fx_addr(2), 2 * PAGE_SIZE), 0);
+}
+
+static void m16(struct fixture *fx)
+{
+	map(fx, 0, 6, RW);
+	touch(fx, 0, 6);
+	assert_int_equal(sys_mlock(&fx->cx, fx_addr(2), 2 * PAGE_SIZE), 0);
+	assert_int_equal(window(fx), 3);
+	assert_int_equal(sys_munlock(&fx->cx, fx_addr(2), 2 * PAGE_SIZE), 0);
+}
+
+static void m17(struct fixture *fx)
+{
+	map(fx, 0, 6, RW);
+	touch(fx, 0, 6);
+	assert_int_equal(fx_munmap(fx, 2, 4), 0);
+	map(fx, 2, 4, RW);
+}
+
+static void map_shared(struct fixture *fx, u64 from, u64 to, struct file *file, u64 pgoff)
+{
+	u32 anon = file ? 0 : MAP_ANONYMOUS;
+
+	assert_int_equal(sys_mmap(&fx->cx, fx_addr(from), (to - from) * PAGE_SIZE, PROT_READ,
+				  MAP_SHARED | MAP_FIXED | anon, file, pgoff * PAGE_SIZE),
+			 fx_addr(from));
+}
+
+static void m18(struct fixture *fx)
+{
+	map_shared(fx, 0, 2, NULL, 0);
+	map_shared(fx, 2, 4, NULL, 0);
+}
+
+static void m19(struct fixture *fx)
+{
+	struct file *file = file_create(&fx->cx, 16, FMODE_READ);
+
+	map_shared(fx, 0, 2, file, 3);
+	map_shared(fx, 2, 4, file, 5);
+	assert_int_equal(window(fx), 1);
+	map_shared(fx, 4, 6, file, 9);
+	file_close(&fx->cx, file);
+	file = file_create(&fx->cx, 16, FMODE_READ);
+	map_shared(fx, 6, 8, file, 11);
+	file_close(&fx->cx, file);
+}
+
+static void m20(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	touch(fx, 0, 1);
+	fx_run(fx, fx_fork(fx));
+	map(fx, 2, 4, RW);
+	map(fx, 4, 6, RW);
+}
+
+static void m21(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	touch(fx, 0, 1);
+	fx_fork(fx);
+	map(fx, 2, 4, RW);
+}
+
+static void m22(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	fx_run(fx, fx_fork(fx));
+	map(fx, 2, 4, RW);
+}
+
+static void m23(struct fixture *fx)
+{
+	map(fx, 0, 4, RW);
+	touch(fx, 0, 4);
+	fx_run(fx, fx_fork(fx));
+	protect(fx, 1, 3, PROT_READ);
+	assert_int_equal(window(fx), 3);
+	protect(fx, 1, 3, RW);
+}
+
+static void grow_heap(struct fixture *fx, u64 pages)
+{
+	u64 brk = fx->cx.curr->mm->brk + pages * PAGE_SIZE;
+
+	assert_int_equal(sys_brk(&fx->cx, brk), brk);
+}
+
+/* Of a heap that was written to before the fork: one line in the parent, two in the child. */
+static void m24(struct fixture *fx)
+{
+	struct task_struct *child;
+	u64 tag = 1;
+
+	grow_heap(fx, 2);
+	assert_int_equal(access_user(&fx->cx, FX_BRK, true, &tag), ACCESS_OK);
+	child = fx_fork(fx);
+	grow_heap(fx, 2);
+	assert_int_equal(lines(fx, FX_BRK, FX_BASE), 1);
+	fx_run(fx, child);
+	grow_heap(fx, 2);
+	assert_int_equal(lines(fx, FX_BRK, FX_BASE), 2);
+}
+
+static void m25(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	map(fx, 4, 6, RW);
+	assert_int_equal(mremap(fx, 0, 2, 4, 0), fx_addr(0));
+}
+
+static void m25_faulted(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	touch(fx, 0, 1);
+	map(fx, 4, 6, RW);
+	touch(fx, 4, 5);
+	assert_int_equal(mremap(fx, 0, 2, 4, 0), fx_addr(0));
+}
+
+static void m26(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	map(fx, 10, 12, RW);
+	move(fx, 10, 2, 2);
+}
+
+static void m26_faulted(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	map(fx, 10, 12, RW);
+	touch(fx, 10, 11);
+	move(fx, 10, 2, 2);
+}
+
+static void m27(struct fixture *fx)
+{
+	map(fx, 0, 6, RW);
+	touch(fx, 0, 6);
+	move(fx, 2, 2, 20);
+	assert_int_equal(window(fx), 3);
+	move(fx, 20, 2, 2);
+}
+
+static void m28(struct fixture *fx)
+{
+	map(fx, 0, 4, RW);
+	move(fx, 0, 2, 4);
+	assert_null(fx_vma(fx, 1));
+	assert_non_null(fx_vma(fx, 2));
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct fixture *fx);
+	unsigned int lines[NR_PROFILES];
+} merges[] = {
+	{"M1", m1, {1, 1}},
+	{"M2", m2, {1, 1}},
+	{"M2 other side", m2_other_side, {1, 1}},
+	{"M3", m3, {2, 2}},
+	{"M4", m4, {1, 1}},
+	{"M5", m5, {1, 1}},
+	{"M6", m6, {2, 1}},
+	{"M7", m7, {3, 1}},
+	{"M8", m8, {3, 2}},
+	{"M9", m9, {3, 2}},
+	{"M10", m10, {1, 1}},
+	{"M11", m11, {2, 1}},
+	{"M12", m12, {2, 2}},
+	{"M13", m13, {2, 1}},
+	{"M14", m14, {2, 2}},
+	{"M16", m16, {1, 1}},
+	{"M16 untouched", m16_by_the_lock, {3, 1}},
+	{"M17", m17, {1, 1}},
+	{"M18", m18, {2, 2}},
+	{"M19", m19, {3, 3}},
+	{"M20", m20, {2, 2}},
+	{"M21", m21, {1, 1}},
+	{"M22", m22, {1, 1}},
+	{"M23", m23, {1, 1}},
+	{"M24", m24, {0, 0}},
+	{"M25", m25, {2, 1}},
+	{"M25 both faulted", m25_faulted, {2, 2}},
+	{"M26", m26, {1, 1}},
+	{"M26 faulted", m26_faulted, {2, 2}},
+	{"M27", m27, {1, 1}},
+	{"M28", m28, {1, 1}},
+};
+
+static void merge_table(void **state)
+{
+	unsigned int wrong = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(merges); i++) {
+		for (unsigned int p = 0; p < NR_PROFILES; p++) {
+			struct fixture fx;
+			unsigned int n;
+
+			fx_create(&fx, profiles[p]);
+			merges[i].run(&fx);
+			n = window(&fx);
+			if (n != merges[i].lines[p]) {
+				print_error("%s, %s: %u VMAs, not %u\n", merges[i].name,
+					    profiles[p], n, merges[i].lines[p]);
+				wrong++;
+			}
+			assert_int_equal(fl_check_machine(fx.m, NULL, NULL, NULL), 0);
+			fx_destroy(&fx);
+		}
+	}
+	assert_int_equal(wrong, 0);
+}
+
+/* Where a chain cannot be had the ranges stay apart, and nothing else is different. */
+static void merge_that_fails(void **state)
+{
+	static void (*const rows[])(struct fixture *) = {m6, m7, m8, m9};
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct fixture fx;
+
+		fx_create(&fx, profiles[NEW]);
+		fx.fail[SITE_anon_vma_clone_nowait] = true;
+		fx.fail[SITE_anon_vma_clone_avc] = true;
+		map(&fx, 0, 2, i == 3 ? RWX : RW);
+		map(&fx, 2, 4, i == 3 ? RW : RWX);
+		touch(&fx, i == 3 ? 0 : 2, i == 3 ? 2 : 4);
+		if (i < 2)
+			protect(&fx, 2, 4, RW);
+		assert_int_equal(window(&fx), 2);
+		assert_int_equal(fl_check_machine(fx.m, NULL, NULL, NULL), 0);
+		fx_destroy(&fx);
+	}
+}
+
+/* ---- calls ---------------------------------------------------------------------------------- */
+
+static s64 mmap_at(struct fixture *fx, u64 page, u64 pages, u32 prot, u32 flags, struct file *file)
+{
+	s64 ret = sys_mmap(&fx->cx, fx_addr(page), pages * PAGE_SIZE, prot, flags, file, 0);
+
+	return ret == (s64)fx_addr(page) ? 0 : ret;
+}
+
+static s64 type_3_anon(struct fixture *fx)
+{
+	return mmap_at(fx, 0, 1, RW, MAP_SHARED_VALIDATE | MAP_ANONYMOUS | MAP_FIXED, NULL);
+}
+
+static s64 with_file(struct fixture *fx, u32 flags)
+{
+	struct file *file = file_create(&fx->cx, 4, FMODE_READ);
+	s64 ret = mmap_at(fx, 0, 1, PROT_READ, flags | MAP_FIXED, file);
+
+	file_close(&fx->cx, file);
+	return ret;
+}
+
+static s64 type_3_file(struct fixture *fx)
+{
+	return with_file(fx, MAP_SHARED_VALIDATE);
+}
+
+static s64 type_3_unknown_flag(struct fixture *fx)
+{
+	return with_file(fx, MAP_SHARED_VALIDATE | 0x40000000u);
+}
+
+static s64 shared_unknown_flag(struct fixture *fx)
+{
+	return with_file(fx, MAP_SHARED | 0x40000000u);
+}
+
+/* 1: mapped, but elsewhere. */
+static s64 noreplace_taken(struct fixture *fx)
+{
+	s64 ret;
+
+	map(fx, 1, 2, RW);
+	ret = mmap_at(fx, 0, 2, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, NULL);
+	return ret > 0 ? 1 : ret;
+}
+
+static s64 noreplace_free(struct fixture *fx)
+{
+	return mmap_at(fx, 0, 2, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, NULL);
+}
+
+static s64 offset_of(s64 ret, u64 page)
+{
+	return ret == (s64)fx_addr(page) ? 0 : ret > 0 ? 1 : ret;
+}
+
+static s64 mremap_same_unmapped(struct fixture *fx)
+{
+	return offset_of(mremap(fx, 0, 2, 2, 0), 0);
+}
+
+static s64 mremap_shrink_unmapped(struct fixture *fx)
+{
+	return offset_of(mremap(fx, 0, 2, 1, 0), 0);
+}
+
+static s64 mremap_shrink_mapped(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	return offset_of(mremap(fx, 0, 2, 1, 0), 0);
+}
+
+static s64 mremap_zero(struct fixture *fx)
+{
+	return offset_of(sys_mremap(&fx->cx, fx_addr(0), 0, PAGE_SIZE, MREMAP_MAYMOVE, 0), 0);
+}
+
+static s64 mremap_zero_private(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	return mremap_zero(fx);
+}
+
+static s64 mremap_zero_shared(struct fixture *fx)
+{
+	map_shared(fx, 0, 2, NULL, 0);
+	return mremap_zero(fx);
+}
+
+static s64 mremap_too_long(struct fixture *fx)
+{
+	map(fx, 0, 2, PROT_READ);
+	return sys_mremap(&fx->cx, fx_addr(0), 2 * PAGE_SIZE, fx->m->geo.task_size + PAGE_SIZE,
+			  MREMAP_MAYMOVE, 0);
+}
+
+/* Whether the destination survives the refusal: 1 if so. */
+static s64 mremap_fixed_at_limit(struct fixture *fx)
+{
+	map(fx, 0, 2, RW);
+	map(fx, 10, 12, PROT_READ);
+	fx->m->cfg.max_map_count = (u64)fx->cx.curr->mm->map_count;
+	assert_int_equal(mremap(fx, 0, 2, 2, 10), -ENOMEM);
+	return fx_vma(fx, 10) != NULL;
+}
+
+static s64 charge_of_untouched(struct fixture *fx)
+{
+	s64 before;
+
+	map(fx, 0, 4, RW);
+	before = fx->m->vm_committed_as;
+	protect(fx, 0, 4, PROT_READ);
+	return fx->m->vm_committed_as - before;
+}
+
+static s64 charge_of_touched(struct fixture *fx)
+{
+	s64 before;
+
+	map(fx, 0, 4, RW);
+	touch(fx, 0, 1);
+	before = fx->m->vm_committed_as;
+	protect(fx, 0, 4, PROT_READ);
+	return fx->m->vm_committed_as - before;
+}
+
+static s64 mlock_twice(struct fixture *fx)
+{
+	fx->m->cfg.limit_memlock = 3;
+	map(fx, 0, 2, RW);
+	assert_int_equal(sys_mlock(&fx->cx, fx_addr(0), 2 * PAGE_SIZE), 0);
+	return sys_mlock(&fx->cx, fx_addr(0), 2 * PAGE_SIZE);
+}
+
+static s64 mlock_over_limit(struct fixture *fx)
+{
+	fx->m->cfg.limit_memlock = 3;
+	map(fx, 0, 4, RW);
+	return sys_mlock(&fx->cx, fx_addr(0), 4 * PAGE_SIZE);
+}
+
+static s64 mlockall_onfault(struct fixture *fx)
+{
+	return sys_mlockall(&fx->cx, MCL_ONFAULT);
+}
+
+/* By how many pages the break moved. */
+static s64 brk_shrink_unmapped(struct fixture *fx)
+{
+	u64 brk;
+
+	grow_heap(fx, 4);
+	brk = fx->cx.curr->mm->brk;
+	assert_int_equal(sys_munmap(&fx->cx, brk - 2 * PAGE_SIZE, 2 * PAGE_SIZE), 0);
+	return (s64)(brk - (u64)sys_brk(&fx->cx, brk - PAGE_SIZE)) >> PAGE_SHIFT;
+}
+
+static s64 brk_shrink_partly_mapped(struct fixture *fx)
+{
+	u64 brk;
+
+	grow_heap(fx, 4);
+	brk = fx->cx.curr->mm->brk;
+	assert_int_equal(sys_munmap(&fx->cx, brk - 2 * PAGE_SIZE, 2 * PAGE_SIZE), 0);
+	return (s64)(brk - (u64)sys_brk(&fx->cx, brk - 3 * PAGE_SIZE)) >> PAGE_SHIFT;
+}
+
+static s64 mmap_pages(struct fixture *fx, u64 pages)
+{
+	s64 ret = sys_mmap(&fx->cx, 0, pages * PAGE_SIZE, RW, MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0);
+
+	return ret > 0 ? 0 : ret;
+}
+
+static s64 commit_all(struct fixture *fx)
+{
+	return mmap_pages(fx, fx->m->cfg.mem);
+}
+
+static s64 commit_more(struct fixture *fx)
+{
+	return mmap_pages(fx, fx->m->cfg.mem + 1);
+}
+
+/* 1: at a multiple of 2 MiB; a page above keeps that from happening by itself. */
+static s64 aligned(struct fixture *fx, u64 len, u32 flags)
+{
+	s64 ret;
+
+	assert_int_equal(mmap_pages(fx, 1), 0);
+	ret = sys_mmap(&fx->cx, 0, len, PROT_READ, flags | MAP_ANONYMOUS, NULL, 0);
+	assert_true(ret > 0);
+	return !(ret & ((2 << 20) - 1));
+}
+
+static s64 aligned_private(struct fixture *fx)
+{
+	return aligned(fx, 4u << 20, MAP_PRIVATE);
+}
+
+static s64 aligned_odd(struct fixture *fx)
+{
+	return aligned(fx, 3u << 20, MAP_PRIVATE);
+}
+
+static s64 aligned_shared(struct fixture *fx)
+{
+	return aligned(fx, 4u << 20, MAP_SHARED);
+}
+
+static s64 munmap_nothing(struct fixture *fx)
+{
+	return fx_munmap(fx, 0, 0);
+}
+
+static s64 munmap_hole(struct fixture *fx)
+{
+	return fx_munmap(fx, 0, 4);
+}
+
+static const struct {
+	const char *name;
+	s64 (*run)(struct fixture *fx);
+	s64 result[NR_PROFILES];
+} calls[] = {
+	{"mmap type 3, anonymous", type_3_anon, {-EINVAL, -EINVAL}},
+	{"mmap type 3, file", type_3_file, {-EINVAL, 0}},
+	{"mmap type 3, unknown flag", type_3_unknown_flag, {-EINVAL, -EOPNOTSUPP}},
+	{"mmap shared, unknown flag", shared_unknown_flag, {0, 0}},
+	{"MAP_FIXED_NOREPLACE, taken", noreplace_taken, {1, -EEXIST}},
+	{"MAP_FIXED_NOREPLACE, free", noreplace_free, {0, 0}},
+	{"mremap, same length, unmapped", mremap_same_unmapped, {0, -EFAULT}},
+	{"mremap, shrink, unmapped", mremap_shrink_unmapped, {0, -EFAULT}},
+	{"mremap, shrink, mapped", mremap_shrink_mapped, {0, 0}},
+	{"mremap, length 0, private", mremap_zero_private, {1, -EINVAL}},
+	{"mremap, length 0, shared", mremap_zero_shared, {1, 1}},
+	{"mremap, length 0, unmapped", mremap_zero, {-EFAULT, -EFAULT}},
+	{"mremap, above task_size", mremap_too_long, {-ENOMEM, -EINVAL}},
+	{"mremap fixed at max_map_count", mremap_fixed_at_limit, {0, 1}},
+	{"mprotect read-only, untouched", charge_of_untouched, {0, -4}},
+	{"mprotect read-only, touched", charge_of_touched, {0, 0}},
+	{"mlock twice", mlock_twice, {-ENOMEM, 0}},
+	{"mlock over the limit", mlock_over_limit, {-ENOMEM, -ENOMEM}},
+	{"mlockall(MCL_ONFAULT)", mlockall_onfault, {0, -EINVAL}},
+	{"brk shrink, unmapped", brk_shrink_unmapped, {1, 0}},
+	{"brk shrink, partly mapped", brk_shrink_partly_mapped, {3, 3}},
+	{"commit of all memory", commit_all, {-ENOMEM, 0}},
+	{"commit of more than that", commit_more, {-ENOMEM, -ENOMEM}},
+	{"4 MiB private without hint", aligned_private, {0, 1}},
+	{"3 MiB private without hint", aligned_odd, {0, 0}},
+	{"4 MiB shared without hint", aligned_shared, {0, 0}},
+	{"munmap of nothing", munmap_nothing, {-EINVAL, -EINVAL}},
+	{"munmap of a hole", munmap_hole, {0, 0}},
+};
+
+static void call_table(void **state)
+{
+	unsigned int wrong = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(calls); i++) {
+		for (unsigned int p = 0; p < NR_PROFILES; p++) {
+			struct fixture fx;
+			s64 ret;
+
+			fx_create(&fx, profiles[p]);
+			ret = calls[i].run(&fx);
+			if (ret != calls[i].result[p]) {
+				print_error("%s, %s: %d, not %d\n", calls[i].name, profiles[p],
+					    (int)ret, (int)calls[i].result[p]);
+				wrong++;
+			}
+			assert_int_equal(fl_check_machine(fx.m, NULL, NULL, NULL), 0);
+			fx_destroy(&fx);
+		}
+	}
+	assert_int_equal(wrong, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(merge_table),
+		cmocka_unit_test(merge_that_fails),
+		cmocka_unit_test(call_table),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
