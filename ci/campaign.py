@@ -25,10 +25,6 @@ MAX_OPS = "512"  # what the harness runs of an input
 LIBFUZZER_FOUND = {1, 70, 71, 77}
 
 
-class Stop(Exception):
-    """The person pressed Ctrl-C (or the campaign was told to end): finish what is there."""
-
-
 def say(text):
     print(text, flush=True)
 
@@ -85,6 +81,20 @@ def prepare_dir(args):
     if shutil.disk_usage(out).free < 2 * SPACE_FLOOR:
         fail(EXIT_ENVIRONMENT, f"{out}: less than {2 * SPACE_FLOOR >> 20} MiB free on that disk")
     return out.resolve()
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def commit():
+    """What is being fuzzed: the commit, and whether the tree is something else by now."""
+    def git(*args):
+        r = subprocess.run(["git", "-C", ROOT, *args], stdout=subprocess.PIPE,
+                           stderr=subprocess.DEVNULL, text=True)
+        return r.stdout.strip()
+    head = git("rev-parse", "--short=12", "HEAD")
+    return (head + ("-dirty" if git("status", "--porcelain") else "")) or None
 
 
 def write_json(path, data):
@@ -145,9 +155,16 @@ def make_seeds(out, tool):
 
 
 class LibFuzzer:
-    """One libFuzzer process at a time; it ends at each crash and is started again."""
+    """One libFuzzer process at a time.
 
-    STATUS = re.compile(rb"#(\d+)\s+\w+.*?cov: (\d+)")
+    It ends at its first crash. From then on it runs in its fork mode, where the fuzzing is done by
+    children whose crashes it survives: a bug that the seeds hit would otherwise end each start
+    before the first input of its own.
+    """
+
+    # "#12\tNEW    cov: 3 ft: ...", in fork mode "#12: cov: 3 ft: ...", and once at the end the exact number.
+    STATUS = re.compile(rb"^#(\d+):?\s+(?:\w+\s+)?cov: (\d+)|^stat::number_of_executed_units:\s*(\d+)",
+                        re.MULTILINE)
 
     def __init__(self, out, binary, index, deadline):
         self.out, self.binary, self.index, self.deadline = out, binary, index, deadline
@@ -158,6 +175,7 @@ class LibFuzzer:
         self.cov = 0
         self.offset = 0
         self.tail = b""
+        self.forked = False
         self.restarts = 0
         self.next_start = 0.0
 
@@ -171,29 +189,41 @@ class LibFuzzer:
                f"-max_total_time={left}", f"-artifact_prefix={d}/artifacts/", "-reload=1",
                "-print_final_stats=1", "-max_len=65536", "-len_control=0", "-timeout=10",
                "-rss_limit_mb=2048", "-detect_leaks=1"]
-        env = dict(os.environ, ASAN_OPTIONS="abort_on_error=0:symbolize=0:allocator_may_return_null=1")
+        if self.forked:
+            cmd += ["-fork=1", "-ignore_crashes=1", "-ignore_timeouts=1", "-ignore_ooms=1"]
+        (d / "tmp").mkdir(exist_ok=True)
+        env = dict(os.environ, TMPDIR=str(d / "tmp"),
+                   ASAN_OPTIONS="abort_on_error=0:symbolize=0:allocator_may_return_null=1")
         self.offset = self.log.stat().st_size if self.log.exists() else 0
-        self.proc = subprocess.Popen([str(c) for c in cmd], stdin=subprocess.DEVNULL,
-                                     stdout=self.log.open("ab"), stderr=subprocess.STDOUT, env=env,
-                                     start_new_session=True)
+        with self.log.open("ab") as log:
+            self.proc = subprocess.Popen([str(c) for c in cmd], stdin=subprocess.DEVNULL, stdout=log,
+                                         stderr=subprocess.STDOUT, env=env, start_new_session=True)
+
+    def read_log(self):
+        """Takes in the whole lines that have been written since."""
+        if not self.log.exists():
+            return
+        with self.log.open("rb") as f:
+            f.seek(self.offset)
+            data = f.read()
+        data = data[:data.rfind(b"\n") + 1]
+        self.offset += len(data)
+        self.tail = (self.tail + data)[-4096:]
+        for m in self.STATUS.finditer(data):
+            self.now = max(self.now, int(m[1] or m[3]))
+            self.cov = max(self.cov, int(m[2] or 0))
 
     def poll(self):
-        if self.log.exists():
-            with self.log.open("rb") as f:
-                f.seek(self.offset)
-                data = f.read()
-            self.offset += len(data)
-            self.tail = (self.tail + data)[-4096:]
-            for m in self.STATUS.finditer(data):
-                self.now, self.cov = int(m[1]), max(self.cov, int(m[2]))
+        code = self.proc.poll() if self.proc else None
+        self.read_log()
         if self.proc is None:
             if time.time() >= self.next_start:
                 self.start()
             return
-        code = self.proc.poll()
         if code is None:
             return
         self.proc = None
+        self.forked |= code in LIBFUZZER_FOUND
         self.done, self.now = self.done + self.now, 0
         if code not in LIBFUZZER_FOUND and code != 0 and time.time() < self.deadline - 1:
             raise RuntimeError(f"libFuzzer ended with status {code}; see {self.log}:\n"
@@ -221,9 +251,9 @@ class Afl:
                    AFL_IGNORE_SEED_PROBLEMS="1", AFL_SYNC_TIME="1", AFL_TRY_AFFINITY="1")
         before = self.stats()
         self.base = int(before.get("execs_done", 0))
-        self.proc = subprocess.Popen([str(c) for c in cmd], stdin=subprocess.DEVNULL,
-                                     stdout=self.log.open("ab"), stderr=subprocess.STDOUT, env=env,
-                                     start_new_session=True)
+        with self.log.open("ab") as log:
+            self.proc = subprocess.Popen([str(c) for c in cmd], stdin=subprocess.DEVNULL, stdout=log,
+                                         stderr=subprocess.STDOUT, env=env, start_new_session=True)
 
     def stats(self):
         try:
@@ -287,6 +317,11 @@ def status(t, afls, lfs, out):
             "libfuzzer_edges": max((f.cov for f in lfs), default=0), "crashes": len(crash_files(out))}
 
 
+def rate(now, before, seconds):
+    """AFL++ says what it has done only now and then: no news is not a rate of 0."""
+    return f"{(now - before) / seconds:>7,.0f}/s" if now > before else f"{'-':>7}/s"
+
+
 def fuzz(out, args, bins):
     """Runs both engines until the time is over. Returns what they did, whatever happened."""
     seconds = args.minutes * 60
@@ -324,22 +359,26 @@ def fuzz(out, args, bins):
             shown = now
             dt = now - previous[2]
             line = (f"{int(now - start):5d}s  AFL++ {row['afl']:>9,} execs "
-                    f"{(row['afl'] - previous[0]) / dt:>7,.0f}/s {row['afl_edges']:>5} edges | "
+                    f"{rate(row['afl'], previous[0], dt)} {row['afl_edges']:>5} edges | "
                     f"libFuzzer {row['libfuzzer']:>9,} execs "
-                    f"{(row['libfuzzer'] - previous[1]) / dt:>7,.0f}/s "
+                    f"{rate(row['libfuzzer'], previous[1], dt)} "
                     f"{row['libfuzzer_edges']:>5} edges | crash files {row['crashes']}")
+            if n_forked := sum(f.forked for f in lfs):
+                line += f" | {n_forked} libFuzzer in fork mode: crashes do not end it"
             previous = (row["afl"], row["libfuzzer"], now)
             print("\r\x1b[K" + line if tty else line, end="" if tty else "\n", flush=True)
-    except (KeyboardInterrupt, Stop):
+    except KeyboardInterrupt:
         why = "interrupted"
     except (OSError, RuntimeError) as e:
         why = str(e)
     finally:
         # A second Ctrl-C must not leave fuzzers behind.
-        previous_handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for sig in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(sig, signal.SIG_IGN)
         for f in lfs + afls:
             stop_process(f.proc)
-        signal.signal(signal.SIGINT, previous_handler)
+        for sig in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(sig, interrupt)
     for f in lfs:
         try:
             f.next_start = float("inf")
@@ -353,7 +392,8 @@ def fuzz(out, args, bins):
     series.close()
     stats = [a.stats() for a in afls]
     session = {
-        "seconds": round(time.time() - start, 1), "why": why,
+        "seconds": round(time.time() - start, 1), "why": why, "commit": args.commit,
+        "libfuzzer_forked": any(f.forked for f in lfs),
         "afl": sum(max(0, int(s.get("execs_done", 0)) - a.base) for s, a in zip(stats, afls)),
         "libfuzzer": sum(f.execs for f in lfs),
         "edges": max((int(s.get("edges_found", 0)) for s in stats), default=0),
@@ -413,7 +453,8 @@ def triage(out, tool):
                 prog = out / "findings" / f"{b}.prog"
                 subprocess.run([tool, "fmt", "--no-expectations", "--to", "text", "-o", prog, p],
                                stderr=subprocess.DEVNULL)
-                f.update(file=str(prog.relative_to(out)), source=name, new=True, count=1)
+                f.update(file=str(prog.relative_to(out)), source=name, by="fuzzing", new=True,
+                         count=1)
                 known[b] = f
             done.write(json.dumps({"file": name, "buckets": buckets, "reproduced": bool(found)}) + "\n")
     return known
@@ -424,6 +465,11 @@ def summarise(out, known, sweep_rows, site_rows, old_buckets):
     findings = list(known.values())
     for row in sweep_rows:
         if row.get("type") == "finding" and row["bucket"] not in known:
+            prog = out / "findings" / f"{row['bucket']}.prog"
+            if (ROOT / row["file"]).is_file():
+                shutil.copyfile(ROOT / row["file"], prog)
+                row.update(source=row["file"], file=str(prog.relative_to(out)))
+            row["by"] = "sweep"
             known[row["bucket"]] = row
             findings.append(row)
     for f in findings:
@@ -446,7 +492,7 @@ def summarise(out, known, sweep_rows, site_rows, old_buckets):
         "libfuzzer_edges": max((s["libfuzzer_edges"] for s in sessions), default=0),
         "stability": next((s["stability"] for s in reversed(sessions) if s.get("stability")), None),
         "corpus_files": len(queue) + len(afl_queue),
-        "findings": [{k: f[k] for k in ("bucket", "file", "new", "oracle", "what", "plan", "name", "count")
+        "findings": [{k: f[k] for k in ("bucket", "by", "file", "new", "oracle", "what", "plan", "name", "count")
                       if k in f} for f in findings],
         "not_reproduced": lost,
         "sweep": total(sweep_rows),
@@ -489,13 +535,13 @@ def epilogue(out, s):
 def main(argv):
     args = parse_args(argv)
     out = prepare_dir(args)
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(Stop()))
+    # A shell starts its background jobs with SIGINT ignored.
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sig, interrupt)
+    args.commit = commit()
     if not (out / "campaign.json").exists():
-        commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short=12", "HEAD"],
-                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        write_json(out / "campaign.json",
-                   {"v": 1, "started": time.strftime("%Y-%m-%d %H:%M:%S"),
-                    "commit": commit.stdout.strip() or None})
+        write_json(out / "campaign.json", {"v": 1, "started": time.strftime("%Y-%m-%d %H:%M:%S"),
+                                           "commit": args.commit})
     old_buckets = {f["bucket"] for f in read_lines(out / "findings.jsonl") if "bucket" in f}
     interrupted = False
     try:
@@ -503,7 +549,7 @@ def main(argv):
         bins = {e: build(out, e, "fuzz_lifecycle") / "fuzz_lifecycle" for e in ("libfuzzer", "afl")}
         dev = build(out, "dev", "faultline") / "faultline"
         say(f"seeds: {make_seeds(out, dev)} programs of the corpus")
-    except (KeyboardInterrupt, Stop):
+    except KeyboardInterrupt:
         fail(EXIT_ENVIRONMENT, f"interrupted before anything ran; --resume {out} goes on")
     session = fuzz(out, args, bins)
     interrupted = session["why"] == "interrupted"
@@ -516,7 +562,7 @@ def main(argv):
         say("sweeping faults over the corpus ...")
         sweep_rows = run_json(out, "sweep", [dev, "sweep", "--json", *corpus])
         site_rows = run_json(out, "sites", [dev, "sites", "--json", *corpus])
-    except (KeyboardInterrupt, Stop):
+    except KeyboardInterrupt:
         say("interrupted; writing the report from what is there")
         known = {f["bucket"]: f for f in read_lines(out / "findings.jsonl") if "bucket" in f}
         sweep_rows, site_rows = read_lines(out / "sweep.jsonl"), read_lines(out / "sites.jsonl")

@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Makes DIR/report/index.html from the JSON that a campaign left in DIR.
 
@@ -7,6 +8,7 @@ One self-contained page: no script, no network, pictures inline. It reads nothin
 import argparse
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -106,19 +108,22 @@ def chart_sites(sites):
     return svg(fig)
 
 
-def collect(out):
+def collect(out, summary):
     findings = read_lines(out / "findings.jsonl")
     for f in findings:
         prog = out / f.get("file", "")
         f["program"] = prog.read_text(errors="replace") if prog.is_file() else None
-        f["command"] = "build/asan/faultline run " + (str(prog) if prog.is_file() else f.get("file", "?"))
-        if f.get("plan"):
-            f["command"] += f" --fault '{f['plan']}'"
+        if f.get("reproduce"):
+            f["command"] = re.sub(r"^(?:\S*/)?faultline ", "build/asan/faultline ", f["reproduce"])
+        else:
+            f["command"] = f"build/asan/faultline run {prog if prog.is_file() else f.get('file', '?')}"
+            if f.get("plan"):
+                f["command"] += f" --fault '{f['plan']}'"
     findings.sort(key=lambda f: (not f.get("new"), f.get("oracle", ""), f.get("bucket", "")))
     sweep = read_lines(out / "sweep.jsonl")
     sites = [r for r in read_lines(out / "sites.jsonl") if r.get("type") == "site"]
     return {
-        "summary": read_json(out / "summary.json", {}),
+        "summary": summary,
         "campaign": read_json(out / "campaign.json", {}),
         "sessions": read_lines(out / "sessions.jsonl"),
         "findings": findings,
@@ -138,11 +143,16 @@ def main(argv):
         print(f"reports/report.py: {args.dir}: no summary.json there; is it a campaign's directory?",
               file=sys.stderr)
         return 2
+    summary = read_json(args.dir / "summary.json", None)
+    if not isinstance(summary, dict) or not {"executions", "findings", "sweep"} <= summary.keys():
+        print(f"reports/report.py: {args.dir / 'summary.json'}: not what a campaign writes; "
+              f"ci/campaign --resume {args.dir} makes it anew", file=sys.stderr)
+        return 2
     style()
     env = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True,
                              undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True)
     env.filters["n"] = lambda x: f"{x:,}" if isinstance(x, (int, float)) else "–"
-    page = env.get_template("report.html").render(collect(args.dir))
+    page = env.get_template("report.html").render(collect(args.dir, summary))
     target = args.dir / "report" / "index.html"
     try:
         target.parent.mkdir(exist_ok=True)

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -13,6 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CAMPAIGN = ROOT / "ci" / "campaign"
+sys.path.insert(0, str(ROOT / "ci"))
+import campaign as engine  # noqa: E402  (found by the line above)
 
 
 def campaign(*args, **kw):
@@ -54,6 +57,96 @@ class BadInput(unittest.TestCase):
         self.assertIn("--resume", r.stdout)
 
 
+class ShallowBug(unittest.TestCase):
+    """A bug that the seeds hit must not keep libFuzzer from fuzzing."""
+
+    TARGET = """
+        #include <stddef.h>
+        int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
+        int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
+        {
+            if (size && data[0] == 'x')
+                __builtin_trap();
+            return 0;
+        }
+    """
+
+    def setUp(self):
+        self.tmp = Path(tempfile.mkdtemp(prefix="faultline-"))
+        self.addCleanup(shutil.rmtree, self.tmp)
+        for sub in ("seeds", "afl", "libfuzzer/corpus", "libfuzzer/artifacts"):
+            (self.tmp / sub).mkdir(parents=True)
+
+    def test_goes_on_in_fork_mode(self):
+        (self.tmp / "t.c").write_text(self.TARGET)
+        subprocess.run(["clang-14", "-fsanitize=fuzzer", "-o", self.tmp / "t", self.tmp / "t.c"], check=True)
+        (self.tmp / "seeds" / "bad").write_text("xx")
+        (self.tmp / "seeds" / "good").write_text("good")
+        deadline = time.time() + 60
+        f = engine.LibFuzzer(self.tmp, self.tmp / "t", 0, deadline)
+        while time.time() < deadline and (not f.forked or f.now == 0):
+            f.poll()
+            time.sleep(0.1)
+        engine.stop_process(f.proc)
+        self.assertTrue(f.forked)
+        self.assertGreater(f.now, 1000)
+        self.assertGreaterEqual(f.execs, f.now)
+        self.assertTrue(any((self.tmp / "libfuzzer" / "artifacts").iterdir()))
+
+    def test_status_lines(self):
+        f = engine.LibFuzzer(self.tmp, self.tmp / "t", 0, 0)
+        f.next_start = float("inf")
+
+        def says(text, now, cov):
+            with f.log.open("a") as log:
+                log.write(text)
+            f.poll()
+            self.assertEqual((f.now, f.cov), (now, cov), text)
+
+        says("#2\tINITED cov: 7 ft: 8 corp: 1/1b exec/s: 0 rss: 30Mb\n", 2, 7)
+        says("#64\tNEW    cov: 12 ft", 2, 7)  # half a line
+        says(": 13 corp: 2/2b\n", 64, 12)
+        says("#128: cov: 31 ft: 40 corp: 5 exec/s 1000 oom/timeout/crash: 0/0/1 time: 1s job: 1\n", 128, 31)
+        says("stat::number_of_executed_units: 131\n", 131, 31)
+
+
+class Rate(unittest.TestCase):
+    def test_no_news(self):
+        self.assertEqual(engine.rate(3000, 1000, 2).strip(), "1,000/s")
+        self.assertEqual(engine.rate(3000, 3000, 2).strip(), "-/s")
+
+
+class Report(unittest.TestCase):
+    def setUp(self):
+        self.tmp = Path(tempfile.mkdtemp(prefix="faultline-"))
+        self.addCleanup(shutil.rmtree, self.tmp)
+
+    def report(self):
+        return subprocess.run([ROOT / "reports" / "report.py", self.tmp], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def test_broken_summary(self):
+        for text in ("{", "[]", "{}", '{"v": 1}'):
+            (self.tmp / "summary.json").write_text(text)
+            r = self.report()
+            self.assertEqual(r.returncode, 2, text)
+            self.assertEqual(len(r.stderr.splitlines()), 1, r.stderr)
+            self.assertIn("summary.json", r.stderr)
+
+    def test_findings_of_both(self):
+        (self.tmp / "summary.json").write_text('{"executions": {}, "findings": [], "sweep": {}}')
+        rows = [{"bucket": "aa", "oracle": "digest", "what": "one", "plan": "op=1.slab@x:1", "file": "a.prog",
+                 "by": "sweep", "reproduce": "faultline run corpus/seeds/a.prog --fault op=1.slab@x:1"},
+                {"bucket": "bb", "oracle": "census", "what": "two", "file": "b.prog", "by": "fuzzing"}]
+        (self.tmp / "findings.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+        r = self.report()
+        self.assertEqual(r.returncode, 0, r.stderr)
+        page = (self.tmp / "report" / "index.html").read_text()
+        self.assertIn("build/asan/faultline run corpus/seeds/a.prog --fault op=1.slab@x:1<", page)
+        self.assertIn("build/asan/faultline run b.prog<", page)
+        self.assertIn("2 findings", page)
+
+
 class EndToEnd(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -83,7 +176,9 @@ class EndToEnd(unittest.TestCase):
         before = json.loads((self.out / "summary.json").read_text())
         (self.out / "report" / "index.html").unlink()
         p = subprocess.Popen([CAMPAIGN, "--resume", self.out, "--minutes", "30", "--jobs", "2"], cwd=ROOT,
-                             text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                             text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             # as a shell starts its background jobs
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
         log = self.out / "progress.jsonl"
         lines = len(log.read_text().splitlines())
         deadline = time.time() + 120
