@@ -236,7 +236,7 @@ void tlb_flush_mmu(struct ctx *cx, struct mmu_gather *tlb);
 void tlb_flush_mmu_tlbonly(struct ctx *cx, struct mmu_gather *tlb);
 void tlb_flush_mmu_free(struct ctx *cx, struct mmu_gather *tlb);
 
-/* ---- mm/memory.c: copy, zap, free of page tables; faults (facts §6, §11) -------------------- */
+/* ---- mm/memory.c: copy, zap, free of page tables (facts §6) --------------------------------- */
 
 /* -ENOMEM leaves what was copied so far; exit_mmap() takes it away. Locks: both mmap_sem write. */
 int copy_page_range(struct ctx *cx, struct mm_struct *dst, struct mm_struct *src,
@@ -255,6 +255,12 @@ void zap_page_range(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 e
 void unmap_mapping_range(struct ctx *cx, struct address_space *mapping, pgoff_t first,
 			 pgoff_t last);
 
+u64 get_mm_rss(const struct mm_struct *mm);
+void update_hiwater_rss(struct mm_struct *mm);
+void update_hiwater_vm(struct mm_struct *mm);
+
+/* ---- mm/fault.c (facts §11) ----------------------------------------------------------------- */
+
 #define VM_FAULT_OOM	 0x0001u
 #define VM_FAULT_SIGBUS	 0x0002u
 #define VM_FAULT_MAJOR	 0x0004u /* filemap_fault() alone: the page had to be read in */
@@ -263,9 +269,6 @@ void unmap_mapping_range(struct ctx *cx, struct address_space *mapping, pgoff_t 
  */
 unsigned int handle_mm_fault(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma,
 			     u64 addr, bool write);
-u64 get_mm_rss(const struct mm_struct *mm);
-void update_hiwater_rss(struct mm_struct *mm);
-void update_hiwater_vm(struct mm_struct *mm);
 
 /* ---- mm/huge_memory.c (facts §6.2, §11, §22) ------------------------------------------------- */
 

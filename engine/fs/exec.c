@@ -14,16 +14,6 @@
 /* Where an image without segments begins its heap. */
 #define EMPTY_IMAGE_BRK 0x400000u
 
-u64 task_layout_mmap_base(const struct machine *m)
-{
-	return m->geo.mmap_base;
-}
-
-u64 task_layout_size(const struct machine *m)
-{
-	return m->geo.task_size;
-}
-
 static u64 nr_arg_pages(const struct exec_image *image)
 {
 	return max_u64(image->stack_pages, 1);

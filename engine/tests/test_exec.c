@@ -74,8 +74,8 @@ static void test_image(void **state)
 		assert_int_equal(fx.m->modules[0].refcnt, 0);
 		assert_int_equal(fx.m->modules[1].refcnt, 1);
 		assert_ptr_equal(mm->binfmt, &fx.m->binfmts[1]);
-		assert_int_equal(mm->mmap_base, task_layout_mmap_base(fx.m));
-		assert_int_equal(mm->task_size, task_layout_size(fx.m));
+		assert_int_equal(mm->mmap_base, fx.m->geo.mmap_base);
+		assert_int_equal(mm->task_size, fx.m->geo.task_size);
 
 		/* text, data, bss, stack */
 		assert_int_equal(mm->map_count, 4);

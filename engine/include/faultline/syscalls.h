@@ -208,7 +208,4 @@ s64 kernel_map(struct ctx *cx, u64 n);
 struct mm_struct *mm_alloc(struct ctx *cx);
 void mmput(struct ctx *cx, struct mm_struct *mm);
 
-u64 task_layout_mmap_base(const struct machine *m);
-u64 task_layout_size(const struct machine *m);
-
 #endif
