@@ -63,7 +63,7 @@ int init_new_context(struct ctx *cx, struct task_struct *tsk, struct mm_struct *
 	if (!cx->m->cfg.ldt || tsk == cx->curr || !old_mm)
 		return 0;
 
-	spin_lock(cx, &old_mm->context.lock);
+	mutex_lock(cx, &old_mm->context.lock);
 	old_ldt = old_mm->context.ldt;
 	if (!old_ldt)
 		goto out_unlock;
@@ -78,7 +78,7 @@ int init_new_context(struct ctx *cx, struct task_struct *tsk, struct mm_struct *
 	mm->context.ldt = new_ldt;
 
 out_unlock:
-	spin_unlock(cx, &old_mm->context.lock);
+	mutex_unlock(cx, &old_mm->context.lock);
 	return retval;
 }
 
@@ -100,7 +100,7 @@ s64 sys_modify_ldt(struct ctx *cx, u32 idx, u64 entry)
 	if (!mm || idx >= LDT_ENTRIES)
 		return -EINVAL;
 
-	spin_lock(cx, &mm->context.lock);
+	mutex_lock(cx, &mm->context.lock);
 	old_ldt = mm->context.ldt;
 	old_size = old_ldt ? old_ldt->size : 0;
 	new_size = idx + 1 > old_size ? idx + 1 : old_size;
@@ -118,6 +118,6 @@ s64 sys_modify_ldt(struct ctx *cx, u32 idx, u64 entry)
 	error = 0;
 
 out_unlock:
-	spin_unlock(cx, &mm->context.lock);
+	mutex_unlock(cx, &mm->context.lock);
 	return error;
 }

@@ -14,6 +14,18 @@ void chk_counters(struct chk *c, struct mm_struct *mm, const struct mm_scan *s)
 	chk_eq(c, CHK_pinned_vm, __func__, obj, 0, mm->pinned_vm);
 }
 
+/*
+ * A peak is raised just before what it is the peak of falls: late enough to be forgotten. At the
+ * exit it is not: nobody can ask any more.
+ */
+static void chk_peak(struct chk *c, unsigned int row, struct mm_struct *mm, u64 *peak, u64 now)
+{
+	if (atomic_read(&mm->mm_users) <= 0)
+		return;
+	*peak = max_u64(*peak, now);
+	chk_eq(c, row, __func__, chk_obj(OBJ_MM, mm, 0), *peak, now);
+}
+
 static bool has_task(const struct machine *m, const struct mm_struct *mm)
 {
 	const struct task_struct *tsk;
@@ -54,4 +66,7 @@ void chk_rss(struct chk *c, struct mm_struct *mm, const struct mm_scan *s)
 	chk_eq(c, CHK_rss_anon, __func__, obj, s->rss[MM_ANONPAGES],
 	       (u64)mm->rss_stat[MM_ANONPAGES]);
 	chk_eq(c, CHK_rss_swap, __func__, obj, s->rss[MM_SWAPENTS], (u64)mm->rss_stat[MM_SWAPENTS]);
+	chk_peak(c, CHK_hiwater_rss, mm, &mm->seen_peak[0],
+		 max_u64(mm->hiwater_rss, s->rss[MM_FILEPAGES] + s->rss[MM_ANONPAGES]));
+	chk_peak(c, CHK_hiwater_vm, mm, &mm->seen_peak[1], max_u64(mm->hiwater_vm, mm->total_vm));
 }

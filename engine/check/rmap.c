@@ -123,8 +123,24 @@ static pgoff_t avc_child_last(const struct rb_node *n)
 	return n ? rb_entry(n, struct anon_vma_chain, rb)->rb_subtree_last : 0;
 }
 
+/* Splits of one VMA, which is what shares an anon_vma, are attached to the same anon_vmas. */
+static bool same_chain(const struct vm_area_struct *a, const struct vm_area_struct *b, u64 bound)
+{
+	const struct list_head *ia = a->anon_vma_chain.next, *ib = b->anon_vma_chain.next;
+
+	while (ia != &a->anon_vma_chain && ib != &b->anon_vma_chain && bound--) {
+		if (list_entry(ia, struct anon_vma_chain, same_vma)->anon_vma !=
+		    list_entry(ib, struct anon_vma_chain, same_vma)->anon_vma)
+			return false;
+		ia = ia->next;
+		ib = ib->next;
+	}
+	return ia == &a->anon_vma_chain && ib == &b->anon_vma_chain;
+}
+
 static void check_anon_vma(struct chk *c, struct anon_vma *av)
 {
+	const struct vm_area_struct *first = NULL;
 	struct chk_obj obj = chk_obj(OBJ_AV, av, 0);
 	u64 nodes = 0, active = 0;
 	pgoff_t before = 0;
@@ -148,7 +164,15 @@ static void check_anon_vma(struct chk *c, struct anon_vma *av)
 		last = max_u64(vma_last_pgoff(avc->vma),
 			       max_u64(avc_child_last(n->left), avc_child_last(n->right)));
 		chk_eq_hex(c, CHK_av_last, __func__, obj, last, avc->rb_subtree_last);
-		active += avc->vma->anon_vma == av;
+		if (avc->vma->anon_vma != av)
+			continue;
+		active++;
+		if (!first)
+			first = avc->vma;
+		chk_true(c, CHK_av_one_mm, __func__, obj,
+			 first->vm_mm == avc->vma->vm_mm &&
+				 same_chain(first, avc->vma, chk_bound(c->m, CACHE_anon_vma_chain)),
+			 "VMAs of one mm with the same chain", "VMAs that differ in it");
 	}
 	chk_eq(c, CHK_av_active, __func__, obj, active, av->num_active_vmas);
 }

@@ -126,6 +126,7 @@ static void mm_init_fields(struct mm_struct *mm)
 	mm->pinned_vm = 0;
 	memset(mm->rss_stat, 0, sizeof(mm->rss_stat));
 	fl_lock_init(&mm->page_table_lock, LOCK_page_table_lock);
+	memset(mm->seen_peak, 0, sizeof(mm->seen_peak));
 	mm_init_cpumask(mm);
 	mm_init_aio(mm);
 	mmu_notifier_mm_init(mm);
@@ -210,6 +211,9 @@ void mmput(struct ctx *cx, struct mm_struct *mm)
 {
 	if (!atomic_dec_and_test(cx, &mm->mm_users))
 		return;
+	/* A failed fork must not leave its child, which nobody has seen, as the owner (B-10). */
+	if (mm->owner && list_empty(&mm->owner->tasks))
+		cx->m->check_alerts++;
 
 	exit_mmap(cx, mm);
 	set_mm_exe_file(cx, mm, NULL);

@@ -55,6 +55,9 @@ static inline void unpoke(struct world *w)
 
 		memcpy(p->at, &p->old, p->size);
 	}
+	/* what a check remembers of the broken state */
+	memset(w->mm->seen_peak, 0, sizeof(w->mm->seen_peak));
+	memset(w->child_mm->seen_peak, 0, sizeof(w->child_mm->seen_peak));
 }
 
 static inline struct page *table_of(struct world *w, struct mm_struct *mm, u64 page)

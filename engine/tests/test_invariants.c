@@ -216,6 +216,21 @@ static void break_av_active(struct world *w)
 	POKE(w, w->anon->anon_vma->num_active_vmas, w->anon->anon_vma->num_active_vmas + 1);
 }
 
+static void break_av_one_mm(struct world *w)
+{
+	POKE(w, w->child_anon->anon_vma, w->anon->anon_vma);
+}
+
+static void break_hiwater_rss(struct world *w)
+{
+	POKE(w, w->mm->seen_peak[0], 999);
+}
+
+static void break_hiwater_vm(struct world *w)
+{
+	POKE(w, w->mm->seen_peak[1], 9999);
+}
+
 static void break_av_children(struct world *w)
 {
 	POKE(w, w->anon->anon_vma->num_children, 0);
@@ -736,6 +751,9 @@ static const struct breakage breakages[] = {
 	{"av_last", NULL, NULL, "0", break_av_last, true, NULL},
 	{"av_nodes", NULL, NULL, "another node", break_av_nodes, true, NULL},
 	{"av_active", NULL, "1", "2", break_av_active, true, NULL},
+	{"av_one_mm", NULL, NULL, "VMAs that differ in it", break_av_one_mm, true, NULL},
+	{"hiwater_rss", "mm#0", "999", NULL, break_hiwater_rss, true, NULL},
+	{"hiwater_vm", "mm#0", "9999", NULL, break_hiwater_vm, true, NULL},
 	{"av_children", NULL, "2", "0", break_av_children, false, NULL},
 	{"av_refcount", NULL, "2", "1", break_av_refcount, false, NULL},
 	{"page_anon_vma", "mm#0 address 0x20000000", NULL, "not there", break_page_anon_vma, true,

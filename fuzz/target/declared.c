@@ -636,10 +636,22 @@ static bool in_cut(const struct change *c, u32 mm, u64 addr)
 	return mm == c->mm && addr >= c->cut_start && addr < c->cut_end;
 }
 
-/* Was [cut_start, cut_end) cut off? As a whole, or not at all: the rest is compared. */
+/*
+ * Was [cut_start, cut_end) cut off? As a whole, or not at all, which the first thing that was there
+ * tells: the rest is compared.
+ */
 static bool is_cut(const struct change *c, u32 mm, u64 addr)
 {
-	return in_cut(c, mm, addr) && !area_at(c->areas[1], c->nr_areas[1], c->cut_start);
+	if (!in_cut(c, mm, addr))
+		return false;
+	for (u32 i = 0; i < c->nr_areas[0]; i++) {
+		const struct area *b = &c->areas[0][i];
+
+		if (b->end > c->cut_start)
+			return !area_at(c->areas[1], c->nr_areas[1],
+					max_u64(b->start, c->cut_start));
+	}
+	return false;
 }
 
 /* What the old range has lost: its charge, if the VMA around it had one. */

@@ -348,6 +348,7 @@ struct mm_struct {
 	/* Not the kernel's: every mm from allocate_mm() to free_mm() is on machine.mms. */
 	struct list_head mms;
 	u32 seen[3];
+	u64 seen_peak[2]; /* largest rss and total_vm that a check has met */
 };
 
 /* ---- tasks ---------------------------------------------------------------------------------- */

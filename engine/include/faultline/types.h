@@ -210,6 +210,8 @@ void fl_might_sleep(struct ctx *cx, const char *func);
 #define up_write(cx, l)		 fl_unlock_write(cx, l, __func__)
 #define down_read(cx, l)	 fl_lock_read(cx, l, __func__)
 #define up_read(cx, l)		 fl_unlock_read(cx, l, __func__)
+#define mutex_lock(cx, l)	 fl_lock_write(cx, l, false, __func__)
+#define mutex_unlock(cx, l)	 fl_unlock_write(cx, l, __func__)
 #define spin_lock(cx, l)	 fl_lock_write(cx, l, false, __func__)
 #define spin_lock_nested(cx, l)	 fl_lock_write(cx, l, true, __func__)
 #define spin_unlock(cx, l)	 fl_unlock_write(cx, l, __func__)
