@@ -621,7 +621,7 @@ int sweep_run(struct subject *s, const struct sweep_options *opt, finding_fn fn,
 
 	count_points(sw, err ? "the sweep ended early" : "needs a replay");
 	count_sites(sw, &start);
-	if (stats->met != stats->delivered + stats->masked ||
+	if (sw->miscounted || stats->met != stats->delivered + stats->masked ||
 	    (modes & SWEEP_INPLACE && stats->executed_ops != stats->inplace_delivered + stats->ops))
 		err = -EPROTO;
 

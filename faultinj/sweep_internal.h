@@ -97,6 +97,7 @@ struct sweep {
 	struct context *contexts; /* open addressing, a power of two */
 	u32 nr_contexts, max_contexts;
 	struct obs_list before, after;
+	bool miscounted; /* the injector refused more, or fewer, than the attempt was armed for */
 	bool census_suspect; /* a pass with many faults ended in a census that is not clean */
 	bool census_confirmed;
 	struct finding census;

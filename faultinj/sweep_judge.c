@@ -130,6 +130,7 @@ int sweep_attempt(struct sweep *sw, u32 i, struct attempt *a)
 	const struct subject_ops *ops = ops_of(sw);
 	struct fi *fi = sw->s->fi;
 	void *priv = sw->s->priv;
+	u64 refused = fi->stats.delivered;
 	u32 op = point->op;
 	int err;
 
@@ -147,6 +148,9 @@ int sweep_attempt(struct sweep *sw, u32 i, struct attempt *a)
 		sw->stats->children += fi->op_index - fi->first.index;
 	}
 	fi_disarm(fi);
+	/* One was armed: the injector's own count, over all of its life, has to say the same. */
+	if (fi->stats.delivered - refused != (u64)a->delivered)
+		sw->miscounted = true;
 
 	if (a->broken && !sw->nr_caught)
 		sweep_own_finding(sw, ORACLE_crash, op, "broken", "an outcome", "none",

@@ -52,6 +52,7 @@ enum bug {
 	RANDOM_SITE,
 	RANDOM_POINTS,
 	RANDOM_STATE,
+	MISCOUNTED,    /* the injector refuses more than it was armed for */
 	GOLDEN_WRONG,  /* wrong without any fault */
 	GOLDEN_BROKEN, /* breaks without any fault */
 	GOLDEN_LEAK,   /* leaks without any fault */
@@ -87,6 +88,8 @@ static bool refused(struct dummy *d, enum fl_site site, gfp_t gfp)
 {
 	bool fails = fi_should_fail(&d->fi, site, gfp);
 
+	if (d->bug == MISCOUNTED)
+		d->fi.stats.delivered += fails;
 	d->faults += fails;
 	return fails;
 }
@@ -1038,6 +1041,15 @@ static void test_stop(void **state)
 	assert_in_range(stopped, 30, 998);
 }
 
+static void test_books(void **state)
+{
+	struct result *r = sweep(MISCOUNTED);
+
+	(void)state;
+	assert_int_equal(r->ret, -EPROTO);
+	free(r);
+}
+
 /* Two sweeps of the same say the same. */
 static void test_repeats(void **state)
 {
@@ -1059,15 +1071,25 @@ static void test_repeats(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_correct),	     cmocka_unit_test(test_classes),
-		cmocka_unit_test(test_modes),	     cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_linear),	     cmocka_unit_test(test_leak),
-		cmocka_unit_test(test_outcome_bugs), cmocka_unit_test(test_state_bugs),
-		cmocka_unit_test(test_retry_bugs),   cmocka_unit_test(test_broken),
-		cmocka_unit_test(test_benign),	     cmocka_unit_test(test_masked_in_place),
-		cmocka_unit_test(test_artefact),     cmocka_unit_test(test_not_deterministic),
-		cmocka_unit_test(test_golden_bugs),  cmocka_unit_test(test_many_findings),
-		cmocka_unit_test(test_stop),	     cmocka_unit_test(test_repeats),
+		cmocka_unit_test(test_books),
+		cmocka_unit_test(test_correct),
+		cmocka_unit_test(test_classes),
+		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_linear),
+		cmocka_unit_test(test_leak),
+		cmocka_unit_test(test_outcome_bugs),
+		cmocka_unit_test(test_state_bugs),
+		cmocka_unit_test(test_retry_bugs),
+		cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_benign),
+		cmocka_unit_test(test_masked_in_place),
+		cmocka_unit_test(test_artefact),
+		cmocka_unit_test(test_not_deterministic),
+		cmocka_unit_test(test_golden_bugs),
+		cmocka_unit_test(test_many_findings),
+		cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_repeats),
 	};
 
 	return cmocka_run_group_tests_name("sweep", tests, NULL, NULL);
