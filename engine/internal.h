@@ -502,6 +502,42 @@ void put_task_struct(struct ctx *cx, struct task_struct *tsk);
 struct task_struct *fork_idle(struct ctx *cx, unsigned int cpu);
 void free_idle(struct ctx *cx, struct task_struct *idle);
 
+/* ---- kernel/shares.c (facts §5, §19.1, §19.2, §24) ------------------------------------------- */
+
+/*
+ * copy_*: p has its parent's pointer still; 0 with a reference or an object of its own in it, or
+ * -ENOMEM with nothing taken. A thread gets its reference to signal only once it cannot fail any
+ * more. exit_*, cleanup_sighand(): drops the reference and forgets it.
+ */
+int copy_creds(struct ctx *cx, u32 clone_flags, struct task_struct *p);
+int copy_files(struct ctx *cx, u32 clone_flags, struct task_struct *p);
+int copy_fs(struct ctx *cx, u32 clone_flags, struct task_struct *p);
+int copy_sighand(struct ctx *cx, u32 clone_flags, struct task_struct *p);
+int copy_signal(struct ctx *cx, u32 clone_flags, struct task_struct *p);
+int copy_namespaces(struct ctx *cx, u32 clone_flags, struct task_struct *p);
+int copy_io(struct ctx *cx, u32 clone_flags, struct task_struct *p);
+void exit_creds(struct ctx *cx, struct task_struct *tsk);
+void exit_files(struct ctx *cx, struct task_struct *tsk);
+void exit_fs(struct ctx *cx, struct task_struct *tsk);
+void cleanup_sighand(struct ctx *cx, struct task_struct *tsk);
+void put_signal_struct(struct ctx *cx, struct signal_struct *sig);
+void exit_task_namespaces(struct ctx *cx, struct task_struct *tsk);
+void exit_io_context(struct ctx *cx, struct task_struct *tsk);
+
+/* For an exec: new credentials, NULL when there is no memory; commit_creds() takes them over. */
+struct cred *prepare_creds(struct ctx *cx, enum fl_site site);
+void commit_creds(struct ctx *cx, struct cred *new);
+void put_cred(struct ctx *cx, struct cred *cred);
+/*
+ * For an exec: cx->curr gets a files_struct that nobody else has, *displaced the one before, with
+ * its reference, or NULL when it was alone already. reset_files_struct() goes back.
+ */
+int unshare_files(struct ctx *cx, struct files_struct **displaced);
+void reset_files_struct(struct ctx *cx, struct files_struct *files);
+void put_files_struct(struct ctx *cx, struct files_struct *files);
+/* Signal handlers that nobody else has. 0 or -ENOMEM. */
+int de_thread(struct ctx *cx, struct task_struct *tsk);
+
 /* ---- kernel/exit.c (facts §4.8, §4.10, §24) ------------------------------------------------- */
 
 void mm_update_next_owner(struct ctx *cx, struct mm_struct *mm);

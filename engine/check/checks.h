@@ -144,6 +144,43 @@ enum {
 	SEEN_CACHED
 };
 
+/* What a task holds by reference, beside its mm. */
+enum task_share {
+	SHARE_cred,
+	SHARE_files,
+	SHARE_fs,
+	SHARE_sighand,
+	SHARE_signal,
+	SHARE_nsproxy,
+	SHARE_io_context,
+	NR_SHARES
+};
+/* Its counter, which also tells one object from another; NULL when the task has none. */
+static inline const atomic_t *chk_share(const struct task_struct *tsk, enum task_share share)
+{
+	switch (share) {
+	case SHARE_cred:
+		return tsk->cred ? &tsk->cred->usage : NULL;
+	case SHARE_files:
+		return tsk->files ? &tsk->files->count : NULL;
+	case SHARE_fs:
+		return tsk->fs ? &tsk->fs->users : NULL;
+	case SHARE_sighand:
+		return tsk->sighand ? &tsk->sighand->count : NULL;
+	case SHARE_signal:
+		return tsk->signal ? &tsk->signal->sigcnt : NULL;
+	case SHARE_nsproxy:
+		return tsk->nsproxy ? &tsk->nsproxy->count : NULL;
+	case SHARE_io_context:
+		return tsk->io_context ? &tsk->io_context->refcount : NULL;
+	case NR_SHARES:
+		break;
+	}
+	return NULL;
+}
+/* The first CACHE_ of the shares; theirs follow in their order. */
+#define CACHE_OF_SHARE(share) ((enum fl_cache)(CACHE_cred + (share)))
+
 /* structure.c. Sound: the list ends and the tree is one. Fills nr_vmas and the page sums. */
 bool chk_structure(struct chk *c, struct mm_struct *mm, struct mm_scan *s);
 /* Only the sums; the mm is known to be sound. */

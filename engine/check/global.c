@@ -148,13 +148,43 @@ static void check_cpu(struct chk *c, unsigned int cpu)
 		 "the tables of its task's active_mm", "others");
 }
 
+/* Each object is judged at the first task of the list that has it. */
+static void check_share(struct chk *c, const struct task_struct *tsk, enum task_share share,
+			struct totals *t)
+{
+	const atomic_t *count = chk_share(tsk, share);
+	const struct task_struct *pos;
+	bool dead = tsk->state == TASK_DEAD;
+	u64 holders = 0;
+
+	if (share != SHARE_io_context)
+		chk_true(c, CHK_task_shares_held, __func__, chk_obj(OBJ_TASK, tsk, 0),
+			 (count != NULL) == (!dead || share == SHARE_cred || share == SHARE_signal),
+			 "what a task of its state has", "one too few or too many");
+	if (!count)
+		return;
+	list_for_each_entry(pos, &c->m->tasks, tasks) {
+		if (chk_share(pos, share) != count)
+			continue;
+		if (!holders && pos != tsk)
+			return;
+		holders++;
+	}
+	t->objects[CACHE_OF_SHARE(share)]++;
+	chk_eq(c, CHK_task_shares, __func__, chk_obj(OBJ_TASK, tsk, 0), holders,
+	       (u64)(s64)atomic_read(count));
+}
+
 static void check_tasks(struct chk *c, struct totals *t)
 {
 	struct machine *m = c->m;
 	struct task_struct *tsk;
 
-	list_for_each_entry(tsk, &m->tasks, tasks)
+	list_for_each_entry(tsk, &m->tasks, tasks) {
 		check_task(c, tsk, t);
+		for (unsigned int i = 0; i < NR_SHARES; i++)
+			check_share(c, tsk, (enum task_share)i, t);
+	}
 	for (unsigned int cpu = 0; cpu < m->cfg.cpus; cpu++) {
 		check_task(c, m->rqs[cpu].idle, t);
 		check_cpu(c, cpu);

@@ -571,6 +571,34 @@ static bool on_cpu(const struct machine *m, const struct task_struct *tsk)
 	return on;
 }
 
+/*
+ * Objects are told apart by who holds them: the first task that lives, or, when only dead ones wait
+ * for the next switch, nobody.
+ */
+static void observe_share(struct observer *o, const struct task_struct *tsk, u32 n,
+			  enum task_share share)
+{
+	const atomic_t *count = chk_share(tsk, share);
+	const struct task_struct *pos, *first = NULL, *first_alive = NULL;
+	s64 holders = 0;
+
+	list_for_each_entry(pos, &o->m->tasks, tasks) {
+		if (!count || chk_share(pos, share) != count)
+			continue;
+		first = first ? first : pos;
+		if (!first_alive && pos->state != TASK_DEAD)
+			first_alive = pos;
+		holders++;
+	}
+	if (count && first == tsk)
+		o->slab[CACHE_OF_SHARE(share)]--;
+	if (tsk->state == TASK_DEAD)
+		return;
+	obs(o, OBS_task_share, n, share, count ? task_number(o, first_alive) : 0);
+	if (count)
+		obs(o, OBS_task_share_extra, n, share, (u64)((s64)atomic_read(count) - holders));
+}
+
 static void observe_tasks(struct observer *o)
 {
 	const struct task_struct *tsk;
@@ -581,9 +609,11 @@ static void observe_tasks(struct observer *o)
 		o->slab[CACHE_task_struct]--;
 		o->slab[CACHE_pid] -= tsk->pid_obj != NULL;
 		o->pages[PAGE_STACK] -= tsk->stack != NULL;
+		n += tsk->state != TASK_DEAD;
+		for (unsigned int i = 0; i < NR_SHARES; i++)
+			observe_share(o, tsk, n, (enum task_share)i);
 		if (tsk->state == TASK_DEAD)
 			continue;
-		n++;
 		obs(o, OBS_task_state, n, 0, tsk->state);
 		obs(o, OBS_task_flags, n, 0, tsk->flags);
 		obs(o, OBS_task_mm, n, 0, mm_number(o, tsk->mm));
@@ -593,6 +623,7 @@ static void observe_tasks(struct observer *o)
 		    (u64)((s64)atomic_read(&tsk->usage) - 1 - on_cpu(o->m, tsk)));
 		obs(o, OBS_task_signal_pending, n, 0, tsk->signal_pending);
 		obs(o, OBS_task_in_execve, n, 0, tsk->in_execve);
+		obs(o, OBS_task_ioprio, n, 0, tsk->io_context ? tsk->io_context->ioprio : 0);
 		if (!o->strict)
 			continue;
 		obs(o, OBS_task_pid, n, 0, tsk->pid);

@@ -272,6 +272,10 @@ static int load_binary(struct ctx *cx, struct linux_binprm *bprm, struct linux_b
 	struct mm_struct *mm = bprm->mm;
 	int err;
 
+	err = de_thread(cx, cx->curr);
+	if (err)
+		return err;
+
 	set_mm_exe_file(cx, mm, image->exe);
 	acct_arg_size(cx, bprm, 0);
 	exec_mmap(cx, mm);
@@ -279,6 +283,8 @@ static int load_binary(struct ctx *cx, struct linux_binprm *bprm, struct linux_b
 	cx->curr->flags &= ~PF_KTHREAD;
 
 	setup_new_exec(cx);
+	commit_creds(cx, bprm->cred);
+	bprm->cred = NULL;
 	err = setup_arg_pages(cx, bprm);
 	if (err)
 		return err;
@@ -352,15 +358,25 @@ allow:
 
 s64 sys_execve(struct ctx *cx, const struct exec_image *image, bool *killed)
 {
+	struct files_struct *displaced;
 	struct linux_binprm *bprm;
 	int retval;
 
 	*killed = false;
 
+	retval = unshare_files(cx, &displaced);
+	if (retval)
+		goto out_ret;
+
+	retval = -ENOMEM;
 	bprm = kmem_cache_alloc(cx, CACHE_linux_binprm, SITE_exec_bprm, GFP_KERNEL | __GFP_ZERO);
 	if (!bprm)
-		return -ENOMEM;
+		goto out_files;
 	bprm->image = image;
+
+	bprm->cred = prepare_creds(cx, SITE_exec_creds_cred);
+	if (!bprm->cred)
+		goto out_free;
 	cx->curr->in_execve = true;
 
 	retval = check_image(cx, image);
@@ -396,6 +412,16 @@ out_allow:
 	allow_image_writes(image, image->nr_segments, true);
 out_free:
 	cx->curr->in_execve = false;
+	if (bprm->cred)
+		put_cred(cx, bprm->cred);
 	kmem_cache_free(cx, CACHE_linux_binprm, bprm);
+out_files:
+	if (!displaced)
+		goto out_ret;
+	if (retval)
+		reset_files_struct(cx, displaced);
+	else
+		put_files_struct(cx, displaced);
+out_ret:
 	return retval;
 }

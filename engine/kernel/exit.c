@@ -83,7 +83,12 @@ void do_exit(struct ctx *cx)
 
 	tsk->flags |= PF_EXITING;
 	exit_mm(cx, tsk);
+	exit_files(cx, tsk);
+	exit_fs(cx, tsk);
+	exit_task_namespaces(cx, tsk);
 	forget_original_parent(cx, tsk);
+	cleanup_sighand(cx, tsk);
+	exit_io_context(cx, tsk);
 	tsk->state = TASK_DEAD;
 	put_task_struct(cx, tsk); /* for being alive; the CPU's reference goes with the switch */
 }

@@ -462,6 +462,7 @@ static struct task_struct *dup_task_struct(struct ctx *cx, const struct task_str
 	tsk->stack = stack;
 	tsk->pid = 0;
 	tsk->pid_obj = NULL;
+	tsk->io_context = NULL;
 	tsk->state = TASK_RUNNING;
 	tsk->flags &= PF_KTHREAD;
 	tsk->vfork_parent = NULL;
@@ -506,6 +507,8 @@ void put_task_struct(struct ctx *cx, struct task_struct *tsk)
 	list_del_init(&tsk->tasks);
 	cx->m->nr_tasks--;
 	free_pid(cx, tsk->pid_obj);
+	put_signal_struct(cx, tsk->signal);
+	exit_creds(cx, tsk);
 	free_task(cx, tsk);
 }
 
@@ -528,6 +531,9 @@ void free_idle(struct ctx *cx, struct task_struct *idle)
 	kmem_cache_free(cx, CACHE_task_struct, idle);
 }
 
+/* What may be shared with whoever makes the task, the mm apart. */
+#define CLONE_SHARES (CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_IO)
+
 /*
  * Everything of a new task up to its place in the task list: 0 and *child, or a negative errno and
  * no trace but a higher next_pid and write-protected copy-on-write entries of the parent.
@@ -540,10 +546,15 @@ static int copy_process(struct ctx *cx, u32 clone_flags, bool kthread, struct ta
 	struct pid *pid;
 	int retval;
 
+	if ((clone_flags & (CLONE_NEWNS | CLONE_FS)) == (CLONE_NEWNS | CLONE_FS))
+		return -EINVAL;
 	if ((clone_flags & CLONE_THREAD) && !(clone_flags & CLONE_SIGHAND))
 		return -EINVAL;
 	if ((clone_flags & CLONE_SIGHAND) && !(clone_flags & CLONE_VM))
 		return -EINVAL;
+	/* who has nothing to share gives birth to a task with everything of its own */
+	if (orig->flags & PF_IDLE)
+		clone_flags = (clone_flags & ~CLONE_SHARES) | CLONE_NEWNS;
 
 	retval = -ENOMEM;
 	p = dup_task_struct(cx, orig);
@@ -552,18 +563,40 @@ static int copy_process(struct ctx *cx, u32 clone_flags, bool kthread, struct ta
 	if (kthread)
 		p->flags |= PF_KTHREAD;
 
-	retval = -EAGAIN;
-	if (m->nr_tasks >= m->cfg.max_tasks)
-		goto bad_fork_free;
-
-	retval = copy_mm(cx, clone_flags, p);
+	retval = copy_creds(cx, clone_flags, p);
 	if (retval)
 		goto bad_fork_free;
+
+	retval = -EAGAIN;
+	if (m->nr_tasks >= m->cfg.max_tasks)
+		goto bad_fork_cleanup_count;
+
+	retval = copy_files(cx, clone_flags, p);
+	if (retval)
+		goto bad_fork_cleanup_count;
+	retval = copy_fs(cx, clone_flags, p);
+	if (retval)
+		goto bad_fork_cleanup_files;
+	retval = copy_sighand(cx, clone_flags, p);
+	if (retval)
+		goto bad_fork_cleanup_fs;
+	retval = copy_signal(cx, clone_flags, p);
+	if (retval)
+		goto bad_fork_cleanup_sighand;
+	retval = copy_mm(cx, clone_flags, p);
+	if (retval)
+		goto bad_fork_cleanup_signal;
+	retval = copy_namespaces(cx, clone_flags, p);
+	if (retval)
+		goto bad_fork_cleanup_mm;
+	retval = copy_io(cx, clone_flags, p);
+	if (retval)
+		goto bad_fork_cleanup_namespaces;
 
 	retval = -ENOMEM;
 	pid = alloc_pid(cx);
 	if (!pid)
-		goto bad_fork_cleanup_mm;
+		goto bad_fork_cleanup_io;
 	p->pid = pid->nr;
 	p->pid_obj = pid;
 
@@ -579,6 +612,9 @@ static int copy_process(struct ctx *cx, u32 clone_flags, bool kthread, struct ta
 	if (fl_should_fail(cx, SITE_copy_process_signal, GFP_KERNEL) || orig->signal_pending)
 		goto bad_fork_free_pid;
 
+	/* only a thread that exists is counted in its group */
+	if (clone_flags & CLONE_THREAD)
+		atomic_inc(cx, &p->signal->sigcnt);
 	list_add_tail(&p->tasks, &m->tasks);
 	m->nr_tasks++;
 	*child = p;
@@ -586,11 +622,26 @@ static int copy_process(struct ctx *cx, u32 clone_flags, bool kthread, struct ta
 
 bad_fork_free_pid:
 	free_pid(cx, pid);
+bad_fork_cleanup_io:
+	exit_io_context(cx, p);
+bad_fork_cleanup_namespaces:
+	exit_task_namespaces(cx, p);
 bad_fork_cleanup_mm:
 	if (p->mm) {
 		mm_clear_owner(p->mm, p);
 		mmput(cx, p->mm);
 	}
+bad_fork_cleanup_signal:
+	if (!(clone_flags & CLONE_THREAD))
+		put_signal_struct(cx, p->signal);
+bad_fork_cleanup_sighand:
+	cleanup_sighand(cx, p);
+bad_fork_cleanup_fs:
+	exit_fs(cx, p);
+bad_fork_cleanup_files:
+	exit_files(cx, p);
+bad_fork_cleanup_count:
+	exit_creds(cx, p);
 bad_fork_free:
 	free_task(cx, p);
 fork_out:
@@ -616,7 +667,7 @@ s64 do_fork(struct ctx *cx, u32 clone_flags, struct task_struct **child)
 
 s64 kernel_thread(struct ctx *cx, struct task_struct **child)
 {
-	return copy_process(cx, CLONE_VM, true, child);
+	return copy_process(cx, CLONE_VM | CLONE_FS | CLONE_FILES, true, child);
 }
 
 struct task_struct *spawn_init(struct ctx *cx)

@@ -21,6 +21,13 @@ static const struct {
 	[CACHE_file] = {"filp", sizeof(struct file), 8},
 	[CACHE_inode] = {"inode_cache", sizeof(struct file_inode), 8},
 	[CACHE_dentry] = {"dentry", sizeof(struct dentry), 8},
+	[CACHE_cred] = {"cred_jar", sizeof(struct cred), 8},
+	[CACHE_files_struct] = {"files_cache", sizeof(struct files_struct), 8},
+	[CACHE_fs_struct] = {"fs_cache", sizeof(struct fs_struct), 8},
+	[CACHE_sighand_struct] = {"sighand_cache", sizeof(struct sighand_struct), 8},
+	[CACHE_signal_struct] = {"signal_cache", sizeof(struct signal_struct), 8},
+	[CACHE_nsproxy] = {"nsproxy", sizeof(struct nsproxy), 8},
+	[CACHE_io_context] = {"blkdev_ioc", sizeof(struct io_context), 8},
 };
 
 int kmem_caches_init(struct machine *m)

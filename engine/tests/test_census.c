@@ -68,6 +68,12 @@ static void the_living_are_counted(void **state)
 					       "slab_pid",
 					       "slab_ptl",
 					       "slab_ldt_struct",
+					       "slab_cred",
+					       "slab_files_struct",
+					       "slab_fs_struct",
+					       "slab_sighand_struct",
+					       "slab_signal_struct",
+					       "slab_nsproxy",
 					       "slab_file",
 					       "slab_inode",
 					       "pages_anon",
@@ -144,6 +150,13 @@ static void each_row_fires(void **state)
 	MORE(slab_file, m->caches[CACHE_file].live);
 	MORE(slab_inode, m->caches[CACHE_inode].live);
 	MORE(slab_dentry, m->caches[CACHE_dentry].live);
+	MORE(slab_cred, m->caches[CACHE_cred].live);
+	MORE(slab_files_struct, m->caches[CACHE_files_struct].live);
+	MORE(slab_fs_struct, m->caches[CACHE_fs_struct].live);
+	MORE(slab_sighand_struct, m->caches[CACHE_sighand_struct].live);
+	MORE(slab_signal_struct, m->caches[CACHE_signal_struct].live);
+	MORE(slab_nsproxy, m->caches[CACHE_nsproxy].live);
+	MORE(slab_io_context, m->caches[CACHE_io_context].live);
 	MORE(pages_shmem, m->nr_shmem);
 	MORE(pages_anon, m->nr_alloc[PAGE_ANON]);
 	MORE(pages_file, m->nr_alloc[PAGE_FILE]);

@@ -132,6 +132,7 @@ static void test_each_unwind(void **state)
 {
 	static const enum fl_site expected[] = {
 		SITE_exec_bprm,
+		SITE_exec_creds_cred,
 		SITE_mm_alloc_mm,
 		SITE_pgd_alloc_pgd,
 		SITE_pgd_alloc_pgd_cache,

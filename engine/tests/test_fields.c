@@ -43,6 +43,13 @@ typedef struct vm_area_struct vm_area_struct;
 typedef struct ldt_struct ldt_struct;
 typedef struct mm_context mm_context;
 typedef struct mm_struct mm_struct;
+typedef struct cred cred;
+typedef struct files_struct files_struct;
+typedef struct fs_struct fs_struct;
+typedef struct sighand_struct sighand_struct;
+typedef struct signal_struct signal_struct;
+typedef struct nsproxy nsproxy;
+typedef struct io_context io_context;
 typedef struct task_struct task_struct;
 typedef struct kmem_cache kmem_cache;
 typedef struct tlb_entry tlb_entry;
@@ -91,6 +98,23 @@ static void add_tasks(struct objects *o, struct machine *m)
 
 	list_for_each_entry(tsk, &m->tasks, tasks)
 		add(o, tsk);
+}
+
+/* More than once when it is shared: each is flipped as often. */
+static void add_shares(struct objects *o, struct machine *m, const char *type)
+{
+	struct task_struct *tsk;
+
+	list_for_each_entry(tsk, &m->tasks, tasks) {
+		add(o, !strcmp(type, "cred")		 ? (void *)tsk->cred
+		       : !strcmp(type, "files_struct")	 ? (void *)tsk->files
+		       : !strcmp(type, "fs_struct")	 ? (void *)tsk->fs
+		       : !strcmp(type, "sighand_struct") ? (void *)tsk->sighand
+		       : !strcmp(type, "signal_struct")	 ? (void *)tsk->signal
+		       : !strcmp(type, "nsproxy")	 ? (void *)tsk->nsproxy
+		       : !strcmp(type, "io_context")	 ? (void *)tsk->io_context
+							 : NULL);
+	}
 }
 
 static void add_of_vmas(struct objects *o, struct machine *m, const char *type)
@@ -193,6 +217,7 @@ static void find_objects(struct objects *o, struct machine *m, const char *type)
 						       : NULL);
 	for (unsigned int i = 0; i < NR_CACHES; i++)
 		add(o, !strcmp(type, "kmem_cache") ? &m->caches[i] : NULL);
+	add_shares(o, m, type);
 	add_of_vmas(o, m, type);
 	add_of_mms(o, m, type);
 	add_of_files(o, m, type);
@@ -335,6 +360,8 @@ static void each_field_is_noticed(void **state)
 		image.exe = ws[i].file;
 		assert_int_equal(sys_execve(&ws[i].fx.cx, &image, &killed), 0);
 		fx_run(&ws[i].fx, child);
+		assert_int_equal(
+			sys_ioprio_set(&ws[i].fx.cx, IOPRIO_CLASS_BE << IOPRIO_CLASS_SHIFT), 0);
 		assert_int_equal(sys_mmap(&ws[i].fx.cx, fx_addr(24), PAGE_SIZE, RW,
 					  MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
 				 fx_addr(24));

@@ -75,6 +75,7 @@ static struct file *populate(struct fixture *fx)
 	store(fx, mm->start_brk, 6);
 	if (fx->m->cfg.ldt)
 		assert_int_equal(sys_modify_ldt(&fx->cx, 3, 0x42), 0);
+	assert_int_equal(sys_ioprio_set(&fx->cx, IOPRIO_CLASS_BE << IOPRIO_CLASS_SHIFT), 0);
 	fixture_check(fx);
 	return file;
 }
@@ -240,6 +241,8 @@ static void test_each_unwind(void **state)
 		SITE_anon_vma_clone_nowait, SITE_anon_vma_fork_av,	  SITE_anon_vma_fork_avc,
 		SITE_pud_alloc_pud,	    SITE_pmd_alloc_pmd,		  SITE_pmd_alloc_ctor,
 		SITE_pte_alloc_pte,	    SITE_pte_alloc_ctor,	  SITE_dup_mm_binfmt,
+		SITE_copy_creds_cred,	    SITE_copy_files_files,	  SITE_copy_fs_fs,
+		SITE_copy_sighand_sighand,  SITE_copy_signal_signal,	  SITE_copy_io_context,
 		SITE_copy_process_pid,	    SITE_copy_process_signal,
 	};
 	bool seen[FL_NR_SITES] = {false};
@@ -267,13 +270,14 @@ static bool log_site(void *priv, enum fl_site site, gfp_t gfp)
 static void test_order(void **state)
 {
 	static const enum fl_site head[] = {
-		SITE_dup_task_task, SITE_dup_task_stack,  SITE_dup_mm_mm,
-		SITE_pgd_alloc_pgd, SITE_ldt_copy_struct, SITE_ldt_copy_entries,
+		SITE_dup_task_task,	 SITE_dup_task_stack,	SITE_copy_creds_cred,
+		SITE_copy_files_files,	 SITE_copy_fs_fs,	SITE_copy_sighand_sighand,
+		SITE_copy_signal_signal, SITE_dup_mm_mm,	SITE_pgd_alloc_pgd,
+		SITE_ldt_copy_struct,	 SITE_ldt_copy_entries,
 	};
 	static const enum fl_site tail[] = {
-		SITE_dup_mm_binfmt,
-		SITE_copy_process_pid,
-		SITE_copy_process_signal,
+		SITE_dup_mm_binfmt,    SITE_copy_namespaces_nsproxy, SITE_copy_io_context,
+		SITE_copy_process_pid, SITE_copy_process_signal,
 	};
 	struct task_struct *child;
 	struct fixture fx;
@@ -285,7 +289,7 @@ static void test_order(void **state)
 	file = populate(&fx);
 	order_len = 0;
 	fx.m->seams.should_fail = log_site;
-	assert_int_equal(do_fork(&fx.cx, 0, &child), 0);
+	assert_int_equal(do_fork(&fx.cx, CLONE_NEWNS, &child), 0);
 	fx.m->seams.should_fail = fixture_should_fail;
 	assert_true(order_len > ARRAY_SIZE(head) + ARRAY_SIZE(tail));
 	assert_memory_equal(order_log, head, sizeof(head));
@@ -323,16 +327,16 @@ static void test_clone_vm(void **state)
 	fixture_check(&fx);
 
 	/* a failure behind copy_mm() only takes the user back */
-	for (unsigned int n = 1; n <= 4; n++) {
+	for (unsigned int n = 1; n <= 9; n++) {
 		fixture_arm(&fx, n);
 		assert_int_equal(do_fork(&fx.cx, CLONE_VM, &none),
-				 n == 4 ? -ERESTARTNOINTR : -ENOMEM);
+				 n == 9 ? -ERESTARTNOINTR : -ENOMEM);
 		assert_int_equal(atomic_read(&fx.init->mm->mm_users), 2);
 		fixture_check(&fx);
 	}
-	fixture_arm(&fx, 5);
+	fixture_arm(&fx, 10);
 	assert_int_equal(do_fork(&fx.cx, CLONE_VM, &other), 0);
-	assert_int_equal(fx.met, 4);
+	assert_int_equal(fx.met, 9);
 
 	/* the owner goes: another user of the mm takes its place */
 	do_exit(&fx.cx);

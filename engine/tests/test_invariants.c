@@ -461,6 +461,21 @@ static void break_task_usage(struct world *w)
 	POKE(w, w->child->usage.counter, 2);
 }
 
+static void break_task_shares(struct world *w)
+{
+	POKE(w, w->child->files->count.counter, 2);
+}
+
+static void break_task_shares_ns(struct world *w)
+{
+	POKE(w, w->parent->nsproxy->count.counter, 2);
+}
+
+static void break_task_shares_held(struct world *w)
+{
+	POKE(w, w->child->fs, NULL);
+}
+
 static void break_task_list(struct world *w)
 {
 	POKE(w, w->m->nr_tasks, w->m->nr_tasks - 1);
@@ -813,6 +828,9 @@ static const struct breakage breakages[] = {
 	{"mm_list", "machine", "3", "2", break_mm_list, false, NULL},
 	{"mm_list", "machine", "a ring of mms", NULL, break_mm_ring, false, NULL},
 	{"task_usage", "task pid 2", "1", "2", break_task_usage, false, NULL},
+	{"task_shares", "task pid 2", "1", "2", break_task_shares, false, NULL},
+	{"task_shares", "task pid 1", "3", "2", break_task_shares_ns, false, NULL},
+	{"task_shares_held", "task pid 2", NULL, NULL, break_task_shares_held, false, NULL},
 	{"task_list", "machine", "2", "3", break_task_list, false, NULL},
 	{"active_mm", "task pid 2", "active_mm: its mm", NULL, break_active_mm, false, NULL},
 	{"active_mm", "task pid 2", "a live mm", NULL, break_active_mm_gone, false, NULL},

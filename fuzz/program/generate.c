@@ -197,10 +197,15 @@ static u32 some_clone_flags(struct gen *g)
 		CLONE_VM | CLONE_VFORK,
 		CLONE_VFORK,
 		CLONE_THREAD | CLONE_SIGHAND,
+		CLONE_VM | CLONE_SIGHAND,
 		0,
 	};
+	static const u32 more[] = {CLONE_FILES, CLONE_FS, CLONE_IO, CLONE_NEWNS};
+	u32 ret = flags[below(g, ARRAY_SIZE(flags))];
 
-	return flags[below(g, ARRAY_SIZE(flags))];
+	for (size_t i = 0; i < ARRAY_SIZE(more); i++)
+		ret |= chance(g, 25) ? more[i] : 0;
+	return ret;
 }
 
 /* ---- operations ----------------------------------------------------------------------------- */
@@ -452,6 +457,11 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 	case OP_vfork:
 	case OP_kthread:
 		gen_child(g, t, op);
+		return 0;
+	case OP_ioprio:
+		/* a class that there is not, a level too many: seldom */
+		op->args[0].val = (below(g, 4) << IOPRIO_CLASS_SHIFT) + below(g, 8);
+		op->args[0].val += chance(g, 5) ? 8 : 0;
 		return 0;
 	case OP_exec:
 		return gen_exec(g, t, op);

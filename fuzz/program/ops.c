@@ -33,9 +33,9 @@ const struct flag_word map_words[] = {
 const unsigned int nr_map_words = ARRAY_SIZE(map_words);
 
 const struct flag_word clone_words[] = {
-	{"vm", CLONE_VM},
-	{"vfork", CLONE_VFORK},
-	{"thread", CLONE_THREAD | CLONE_SIGHAND},
+	{"vm", CLONE_VM},	{"vfork", CLONE_VFORK}, {"thread", CLONE_THREAD | CLONE_SIGHAND},
+	{"files", CLONE_FILES}, {"fs", CLONE_FS},	{"sighand", CLONE_SIGHAND},
+	{"newns", CLONE_NEWNS}, {"io", CLONE_IO},
 };
 const unsigned int nr_clone_words = ARRAY_SIZE(clone_words);
 
@@ -130,7 +130,9 @@ static const struct {
 	 "`private\\|shared\\|anon\\|fixed\\|noreserve\\|stack\\|locked\\|populate\\|noreplace`, "
 	 "or "
 	 "`0`"},
-	{ARG_CLONE, "clone flags", "words of `vm\\|vfork\\|thread`, or `0`"},
+	{ARG_CLONE, "clone flags",
+	 "words of `vm\\|vfork\\|thread\\|files\\|fs\\|sighand\\|newns\\|io`, or `0`; a thread "
+	 "shares the signal handlers"},
 	{ARG_FILE, "file", "`fN`, or `none`"},
 	{ARG_MODE, "mode", "letters of `rwx`, as of open; `none`"},
 	{ARG_VALUE, "value", "a number"},

@@ -43,11 +43,14 @@ static void print_flags(struct strbuf *sb, enum arg_kind kind, u64 val)
 {
 	bool letters = kind == ARG_PROT || kind == ARG_MODE, any = false;
 	unsigned int nr;
+	u32 said = 0;
 	const struct flag_word *words = kind_words(kind, &nr);
 
 	for (unsigned int i = 0; i < nr; i++) {
-		if ((val & words[i].bits) != words[i].bits)
+		/* a word may say what another has said: that a thread shares its handlers */
+		if ((val & words[i].bits) != words[i].bits || !(words[i].bits & ~said))
 			continue;
+		said |= words[i].bits;
 		if (any && !letters)
 			sb_puts(sb, "|");
 		sb_puts(sb, words[i].word);

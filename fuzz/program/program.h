@@ -17,7 +17,7 @@ enum arg_kind {
 	ARG_LEN,    /* bytes, or 8p */
 	ARG_PROT,   /* none, or letters of rwx */
 	ARG_MAP,    /* private|anon|fixed|noreserve|shared|stack */
-	ARG_CLONE,  /* 0, or vm|vfork|thread */
+	ARG_CLONE,  /* 0, or vm|vfork|thread|files|fs|sighand|newns|io */
 	ARG_FILE,   /* fN, or none */
 	ARG_MODE,   /* letters of rwx, as of open */
 	ARG_VALUE,  /* a number */

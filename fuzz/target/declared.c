@@ -132,6 +132,7 @@ static const struct row {
 	{OP_mlock2, SITE_split_vma_vma, OUT_ERRNO, ENOMEM},
 	{OP_mlock2, SITE_none, OUT_ERRNO, EAGAIN},
 	{OP_munlock, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_ioprio, SITE_none, OUT_ERRNO, ENOMEM},
 };
 
 /* Where a fault may be refused. What only fetches pages in advance goes on without them. */
@@ -254,6 +255,7 @@ enum known_field {
 	F_task_mm,
 	F_task_parent,
 	F_task_vfork_parent,
+	F_task_share,
 	F_mm_users,
 	F_mm_total_vm,
 	F_mm_locked_vm,
@@ -283,6 +285,7 @@ static const char *const known_fields[NR_KNOWN_FIELDS][2] = {
 	[F_task_mm] = {"task", "mm"},
 	[F_task_parent] = {"task", "parent"},
 	[F_task_vfork_parent] = {"task", "vfork_parent"},
+	[F_task_share] = {"task", "share"},
 	[F_mm_users] = {"mm", "users"},
 	[F_mm_total_vm] = {"mm", "total_vm"},
 	[F_mm_locked_vm] = {"mm", "locked_vm"},
@@ -407,6 +410,21 @@ static u64 task_after(const struct change *c, u64 task)
 	return fl_obs_counts_births(task) ? task - 1 : task;
 }
 
+/* What tasks share is named after the first that has it: who is that once the task is gone? */
+static u64 surviving_holder(const struct change *c, const struct fl_obs *share)
+{
+	if (c->kind != CHANGE_KILLED || share->val != c->task)
+		return share->val;
+	for (u32 i = 0; i < c->before.nr; i++) {
+		const struct fl_obs *o = &c->before.v[i];
+
+		if (o->field == share->field && o->key == share->key && o->val == share->val &&
+		    o->obj != c->task)
+			return o->obj;
+	}
+	return share->val;
+}
+
 static bool same_task(const struct change *c, u32 task)
 {
 	u64 waiter = c->kind == CHANGE_KILLED ? value_of(&c->before, F_task_vfork_parent, c->task)
@@ -429,6 +447,9 @@ static bool same_task(const struct change *c, u32 task)
 		case F_task_parent:
 		case F_task_vfork_parent:
 			want = task_after(c, b->val);
+			break;
+		case F_task_share:
+			want = task_after(c, surviving_holder(c, b));
 			break;
 		case F_task_state:
 			if (task == waiter)

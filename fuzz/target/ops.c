@@ -270,6 +270,9 @@ void target_do_op(struct target *t, void *arg)
 	case OP_exec:
 		do_exec(t, c);
 		break;
+	case OP_ioprio:
+		set_errno_or_value(out, sys_ioprio_set(&t->cx, (u32)a[0].val));
+		break;
 	case OP_exit:
 		target_leave(t, c->task);
 		break;

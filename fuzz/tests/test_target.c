@@ -547,7 +547,8 @@ static void test_cover(void **state)
 {
 	struct bench *b = setup(HEAD FORKS, CHECK_OFF, "malloc");
 	struct cover *c = calloc(1, sizeof(*c));
-	struct cover_key key = {SITE_dup_mm_mm, OP_fork, SITE_dup_task_stack, SITE_dup_task_task};
+	struct cover_key key = {SITE_dup_mm_mm, OP_fork, SITE_copy_signal_signal,
+				SITE_copy_sighand_sighand};
 	struct cover_entry *e;
 	u32 nr;
 

@@ -354,9 +354,13 @@ struct mm_struct {
 /* ---- tasks ---------------------------------------------------------------------------------- */
 
 #define CLONE_VM      0x00000100u
+#define CLONE_FS      0x00000200u
+#define CLONE_FILES   0x00000400u
+#define CLONE_SIGHAND 0x00000800u
 #define CLONE_VFORK   0x00004000u
 #define CLONE_THREAD  0x00010000u
-#define CLONE_SIGHAND 0x00000800u
+#define CLONE_NEWNS   0x00020000u
+#define CLONE_IO      0x80000000u
 
 #define PF_KTHREAD 0x00200000u
 #define PF_EXITING 0x00000004u
@@ -370,6 +374,49 @@ enum task_state {
 	TASK_DEAD,	 /* exited; the struct lives until it is switched away from and put */
 };
 
+/*
+ * What tasks hold beside their mm, each kind from its own cache and gone with its last holder: a
+ * new task has its own or one more reference to its parent's, as the clone flags say (facts §5).
+ */
+struct cred {
+	atomic_t usage;
+};
+
+struct files_struct {
+	atomic_t count;
+};
+
+struct fs_struct {
+	atomic_t users;
+};
+
+struct sighand_struct {
+	atomic_t count;
+};
+
+struct signal_struct {
+	atomic_t sigcnt;
+};
+
+struct nsproxy {
+	atomic_t count;
+};
+
+#define IOPRIO_CLASS_SHIFT 13u
+#define IOPRIO_BE_NR	   8u
+
+enum ioprio_class {
+	IOPRIO_CLASS_NONE,
+	IOPRIO_CLASS_RT,
+	IOPRIO_CLASS_BE,
+	IOPRIO_CLASS_IDLE,
+};
+
+struct io_context {
+	atomic_t refcount;
+	u32 ioprio; /* class and level; a child inherits one that has a class */
+};
+
 struct task_struct {
 	struct list_head tasks; /* machine.tasks, in order of birth */
 	u32 pid;
@@ -381,6 +428,14 @@ struct task_struct {
 	u32 vmacache_seqnum;
 	struct page *stack;
 	void *pid_obj;
+	/* None of these in an idle task. cred and signal stay until the struct goes. */
+	struct cred *cred;
+	struct files_struct *files;
+	struct fs_struct *fs;
+	struct sighand_struct *sighand;
+	struct signal_struct *signal;
+	struct nsproxy *nsproxy;
+	struct io_context *io_context;	  /* NULL until it is asked for */
 	struct task_struct *real_parent;  /* NULL once it has gone */
 	struct task_struct *vfork_parent; /* waits for this task, or NULL */
 	atomic_t usage;			  /* 1 for being alive, 1 for being on a CPU */
@@ -400,6 +455,7 @@ struct linux_binprm {
 	const struct exec_image *image;
 	struct mm_struct *mm;	    /* being built; NULL once it is the task's */
 	struct vm_area_struct *vma; /* its stack */
+	struct cred *cred;	    /* being built; NULL once they are the task's */
 	u64 vma_pages;		    /* argument pages lent to the caller's MM_ANONPAGES */
 	u64 p;			    /* lowest argument byte */
 };
@@ -420,6 +476,13 @@ enum fl_cache {
 	CACHE_file,
 	CACHE_inode,
 	CACHE_dentry,
+	CACHE_cred,
+	CACHE_files_struct,
+	CACHE_fs_struct,
+	CACHE_sighand_struct,
+	CACHE_signal_struct,
+	CACHE_nsproxy,
+	CACHE_io_context,
 	NR_CACHES
 };
 

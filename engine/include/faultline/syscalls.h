@@ -129,12 +129,13 @@ enum access_result {
 enum access_result access_user(struct ctx *cx, u64 addr, bool write, u64 *tag);
 
 /*
- * fork, vfork, clone: 0 with *child set, or a negative errno and no child. Flags: CLONE_VM,
- * CLONE_VFORK, CLONE_THREAD|CLONE_SIGHAND. With CLONE_VFORK the caller is in TASK_VFORK_WAIT
- * until the child execs or exits. The child is not on a CPU yet.
+ * fork, vfork, clone: 0 with *child set, or a negative errno and no child: EINVAL flags that do not
+ * fit (THREAD without SIGHAND, SIGHAND without VM, NEWNS with FS), EAGAIN too many tasks, ENOMEM,
+ * ERESTARTNOINTR. Flags: CLONE_VM, VFORK, FILES, FS, SIGHAND, THREAD, NEWNS, IO. With CLONE_VFORK
+ * the caller is in TASK_VFORK_WAIT until the child execs or exits. The child is not on a CPU yet.
  */
 s64 do_fork(struct ctx *cx, u32 clone_flags, struct task_struct **child);
-/* A kernel thread: a task that never has an mm. */
+/* A kernel thread: a task that never has an mm. It shares files and directories with the caller. */
 s64 kernel_thread(struct ctx *cx, struct task_struct **child);
 
 /* One segment of an image: private, file-backed when file is set. */
@@ -164,6 +165,12 @@ struct exec_image {
  * mm stay there. Source: facts §4.9, §19.2, §25.
  */
 s64 sys_execve(struct ctx *cx, const struct exec_image *image, bool *killed);
+/*
+ * Sets the I/O priority, class and level, of the caller and of all that share its io_context. 0;
+ * -EINVAL for a class or level that there is not; -ENOMEM when it needs an io_context and there is
+ * none to be had.
+ */
+s64 sys_ioprio_set(struct ctx *cx, u32 ioprio);
 /* Ends cx->curr. It stays current, without an mm, until run_on() puts another task on the CPU. */
 void do_exit(struct ctx *cx);
 
