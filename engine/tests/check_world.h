@@ -50,14 +50,16 @@ static inline void poke_at(struct world *w, void *at, size_t size)
 
 static inline void unpoke(struct world *w)
 {
+	struct mm_struct *mm;
+
 	while (w->nr_pokes) {
 		struct poke *p = &w->pokes[--w->nr_pokes];
 
 		memcpy(p->at, &p->old, p->size);
 	}
-	/* what a check remembers of the broken state */
-	memset(w->mm->seen_peak, 0, sizeof(w->mm->seen_peak));
-	memset(w->child_mm->seen_peak, 0, sizeof(w->child_mm->seen_peak));
+	/* what a check remembers of the broken state, of those that are alive */
+	list_for_each_entry(mm, &w->m->mms, mms)
+		memset(mm->seen_peak, 0, sizeof(mm->seen_peak));
 }
 
 static inline struct page *table_of(struct world *w, struct mm_struct *mm, u64 page)
