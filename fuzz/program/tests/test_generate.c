@@ -55,21 +55,20 @@ static void test_round_trip(void **state)
 /* The same everywhere, as long as ops.def and sites.def say the same. */
 static void test_known_seed(void **state)
 {
-	static const char want[] =
-		"# faultline 1\n"
-		"machine mem=2048 overcommit=2 teardown=oldest\n"
-		"t0: t1 = clone(vm|vfork)\n"
-		"t1: r0 = mmap(w+10p, 9p, none, private|anon|fixed)\n"
-		"t1: exec([0x406000, 6p, rx], [0x40d000, 1p, rwx], stack=1p) !slab:4\n"
-		"t1: modify_ldt(0xc56, 0x1dc) !any:1\n"
-		"t1: exec([w, 1p, r], [w+3p, 2p, rwx], [w+5p, 2p, rw], [w+7p, 4p, rw], stack=3p)\n"
-		"t0: read(brk+3p)\n"
-		"t0: write(brk+2p, 1)\n"
-		"t1: t2 = kthread() !any:1\n"
-		"t0: yield()\n"
-		"t2: brk(brk+4p)\n"
-		"t0: yield()\n"
-		"t0: r1 = mremap(r0+3p, 1p, 2p, maymove)\n";
+	static const char want[] = "# faultline 1\n"
+				   "machine levels=5 teardown=oldest\n"
+				   "t0: r0 = mmap(w+62p, 7p, r, private|anon)\n"
+				   "t0: r1 = mremap(r0+2p, 2p, 13p, maymove)\n"
+				   "t0: brk(brk+3p)\n"
+				   "t0: t1 = clone(thread)\n"
+				   "t1: r2 = mremap(r0+5p, 1p, 1407p, maymove|fixed, w+51p)\n"
+				   "t1: brk(brk+3p)\n"
+				   "t1: munlock(r2+345p, 39p)\n"
+				   "t1: munmap(r0, 2p)\n"
+				   "t1: munmap(r2+1206p, 67p)\n"
+				   "t0: r3 = mmap(0x0, 6p, rw, shared|anon)\n"
+				   "t1: f0 = open(6p, rwx)\n"
+				   "t0: close(f0)\n";
 	struct program p;
 	char *text;
 
