@@ -300,6 +300,8 @@ void split_huge_page_pmd(struct ctx *cx, struct mm_struct *mm, u64 addr);
  * bytes. */
 void vma_adjust_trans_huge(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end,
 			   s64 adjust_next);
+/* The flags of a VMA after MADV_HUGEPAGE or MADV_NOHUGEPAGE. -EINVAL: it can have neither. */
+int hugepage_madvise(u32 *vm_flags, u32 advice);
 /* Frees the huge page of zeroes unless it is mapped. */
 void shrink_huge_zero_page(struct ctx *cx);
 

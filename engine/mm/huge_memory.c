@@ -521,3 +521,110 @@ void vma_adjust_trans_huge(struct ctx *cx, struct vm_area_struct *vma, u64 start
 	if (adjust_next)
 		split_at(cx, vma->vm_next, vma->vm_next->vm_start + (u64)adjust_next);
 }
+
+/* ---- advice, and gathering small pages (facts §7.18, §22) ------------------------------------ */
+
+int hugepage_madvise(u32 *vm_flags, u32 advice)
+{
+	if (*vm_flags & (VM_SPECIAL | VM_SHARED | VM_MAYSHARE))
+		return -EINVAL;
+	*vm_flags &= ~(VM_HUGEPAGE | VM_NOHUGEPAGE);
+	*vm_flags |= advice == MADV_HUGEPAGE ? VM_HUGEPAGE : VM_NOHUGEPAGE;
+	return 0;
+}
+
+/* Nobody else may have any of the pages; one must be there, and one writable and in use. */
+static bool can_collapse(struct ctx *cx, const struct page *pt)
+{
+	bool writable = false, referenced = false;
+
+	for (unsigned int i = 0; i < hpage_nr(cx->m); i++) {
+		pte_t pte = pt_get(pt, i);
+		const struct page *page;
+
+		STEP(cx);
+		if (pte_none(pte) || (pte & _PAGE_SPECIAL))
+			continue;
+		if (!(pte & _PAGE_PRESENT))
+			return false;
+		page = pfn_to_page(cx->m, pte_pfn(pte));
+		if (page->type != PAGE_ANON || page->_mapcount != 1 ||
+		    atomic_read(&page->_refcount) != 1)
+			return false;
+		writable |= !!(pte & _PAGE_RW);
+		referenced |= !!(pte & _PAGE_ACCESSED);
+	}
+	return writable && referenced;
+}
+
+/* Into a page that nobody maps yet; what was not there is zero, and counted from now on. */
+static void collapse_copy(struct ctx *cx, struct mm_struct *mm, struct page *pt, struct page *huge)
+{
+	for (unsigned int i = 0; i < hpage_nr(cx->m); i++) {
+		pte_t pte = pt_get(pt, i);
+		struct page *page;
+
+		STEP(cx);
+		pt_set(pt, i, 0);
+		if (pte_none(pte) || (pte & _PAGE_SPECIAL)) {
+			mm->rss_stat[MM_ANONPAGES]++;
+			continue;
+		}
+		page = pfn_to_page(cx->m, pte_pfn(pte));
+		page_set_tag(pfn_to_page(cx->m, huge->pfn + i), page_tag(page));
+		page_remove_rmap(cx, page);
+		put_page(cx, page);
+	}
+}
+
+static void collapse_huge_page(struct ctx *cx, struct vm_area_struct *vma, u64 haddr,
+			       struct page *pmd, unsigned int idx, struct page *huge)
+{
+	struct page *pt = pt_table(cx->m, pmd, idx);
+	struct mm_struct *mm = vma->vm_mm;
+
+	/* Who walks the reverse map must find either all of the small pages or the huge one. */
+	down_write(cx, &vma->anon_vma->root->rwsem);
+	spin_lock(cx, &mm->page_table_lock);
+	set_pmd(pmd, idx, 0);
+	flush_tlb_range(cx, mm, haddr, haddr + hpage_size(cx->m));
+	collapse_copy(cx, mm, pt, huge);
+	map_new_huge_page(cx, vma, haddr, pmd, idx, huge);
+	pgtable_trans_huge_deposit(cx, mm, pt);
+	spin_unlock(cx, &mm->page_table_lock);
+	up_write(cx, &vma->anon_vma->root->rwsem);
+}
+
+s64 khugepaged_step(struct ctx *cx, u64 addr)
+{
+	const struct pt_geometry *geo = &cx->m->geo;
+	struct mm_struct *mm = cx->curr->mm;
+	u64 haddr = hpage_start(cx->m, addr);
+	struct page *pmd, *pt, *huge;
+	struct vm_area_struct *vma;
+	s64 ret = -EINVAL;
+	unsigned int idx;
+
+	if (!mm || addr >= mm->task_size)
+		return -EINVAL;
+	down_write(cx, &mm->mmap_sem);
+	vma = find_vma(cx, mm, haddr);
+	if (!vma || !hpage_fits(cx->m, vma, haddr) || !vma->anon_vma)
+		goto out;
+	if (!transparent_hugepage_enabled(cx->m, vma))
+		goto out;
+	pmd = pmd_lookup(cx->m, mm, haddr);
+	idx = pt_index(geo, pmd_level(geo), haddr);
+	pt = pmd ? pt_table(cx->m, pmd, idx) : NULL;
+	if (!pt || !can_collapse(cx, pt))
+		goto out;
+	ret = -ENOMEM;
+	huge = alloc_huge_page(cx, SITE_collapse_page);
+	if (!huge)
+		goto out;
+	collapse_huge_page(cx, vma, haddr, pmd, idx, huge);
+	ret = 0;
+out:
+	up_write(cx, &mm->mmap_sem);
+	return ret;
+}

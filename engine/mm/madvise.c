@@ -18,6 +18,8 @@ static bool madvise_behavior_valid(u32 behavior)
 	case MADV_DOFORK:
 	case MADV_DONTDUMP:
 	case MADV_DODUMP:
+	case MADV_HUGEPAGE:
+	case MADV_NOHUGEPAGE:
 		return true;
 	default:
 		return false;
@@ -55,6 +57,9 @@ static int advised_flags(const struct vm_area_struct *vma, u32 behavior, u32 *ne
 	case MADV_DONTDUMP:
 		*new_flags |= VM_DONTDUMP;
 		break;
+	case MADV_HUGEPAGE:
+	case MADV_NOHUGEPAGE:
+		return hugepage_madvise(new_flags, behavior);
 	default: /* MADV_DODUMP */
 		if (vma->vm_flags & VM_SPECIAL)
 			return -EINVAL;

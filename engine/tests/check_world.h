@@ -57,7 +57,7 @@ static inline void unpoke(struct world *w)
 
 		memcpy(p->at, &p->old, p->size);
 	}
-	/* what a check remembers of the broken state */
+	/* what a check remembers of the broken state, of those that are alive */
 	list_for_each_entry(mm, &w->m->mms, mms)
 		memset(mm->seen_peak, 0, sizeof(mm->seen_peak));
 }

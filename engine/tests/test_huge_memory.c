@@ -371,6 +371,75 @@ static void test_move(void **state)
 	down(&h);
 }
 
+/* Small pages, zero pages and holes become one; the table of theirs its deposit. */
+static void test_collapse(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(machines); i++) {
+		struct bench_counts before, after;
+		struct mm_struct *mm;
+		struct huge h;
+
+		up(&h, machines[i]);
+		mm = h.tsk->mm;
+		bench_watch(&h.b, 0, SITE_huge_page);
+		bench_write(&h.b, BASE, 1);
+		bench_write(&h.b, BASE + 9 * PAGE_SIZE, 2);
+		bench_watch(&h.b, 0, SITE_none);
+		assert_int_equal(bench_read(&h.b, BASE + 5 * PAGE_SIZE), 0);
+		assert_mm(&h, mm, 2, 1, 0);
+
+		bench_count(&h.b, &before);
+		bench_watch(&h.b, 0, SITE_collapse_page);
+		assert_int_equal(khugepaged_step(&h.b.cx, BASE), -ENOMEM);
+		bench_count(&h.b, &after);
+		assert_memory_equal(&before, &after, sizeof(before));
+		assert_mm(&h, mm, 2, 1, 0);
+
+		bench_watch(&h.b, 0, SITE_none);
+		assert_int_equal(khugepaged_step(&h.b.cx, BASE + h.size - 1), 0);
+		assert_int_equal(h.b.nr_met, 1); /* the page: nothing else is asked for */
+		assert_mm(&h, mm, (s64)h.nr, 1, 1);
+		assert_true(pmd_trans_huge(entry_of(&h, mm, BASE)));
+		assert_int_equal(bench_read(&h.b, BASE), 1);
+		assert_int_equal(bench_read(&h.b, BASE + 9 * PAGE_SIZE), 2);
+		assert_int_equal(bench_read(&h.b, BASE + 5 * PAGE_SIZE), 0);
+		/* what is huge already, or nowhere, or not all one VMA's */
+		assert_int_equal(khugepaged_step(&h.b.cx, BASE), -EINVAL);
+		assert_int_equal(khugepaged_step(&h.b.cx, BASE + h.size), -EINVAL);
+		assert_int_equal(khugepaged_step(&h.b.cx, BASE - PAGE_SIZE), -EINVAL);
+		assert_int_equal(khugepaged_step(&h.b.cx, mm->task_size), -EINVAL);
+		down(&h);
+	}
+}
+
+static void test_madvise(void **state)
+{
+	struct vm_area_struct *vma;
+	struct huge h;
+
+	(void)state;
+	up(&h, "thp=madvise");
+	bench_write(&h.b, BASE, 1);
+	assert_mm(&h, h.tsk->mm, 1, 1, 0);
+	assert_int_equal(sys_madvise(&h.b.cx, BASE + h.size, h.size, MADV_HUGEPAGE), 0);
+	vma = find_vma(&h.b.cx, h.tsk->mm, BASE + h.size);
+	assert_int_equal(vma->vm_start, BASE + h.size);
+	assert_true(vma->vm_flags & VM_HUGEPAGE);
+	bench_write(&h.b, BASE + h.size, 1);
+	assert_mm(&h, h.tsk->mm, (s64)h.nr + 1, 2, 1);
+	assert_int_equal(sys_madvise(&h.b.cx, BASE + h.size, h.size, MADV_NOHUGEPAGE), 0);
+	assert_false(vma->vm_flags & VM_HUGEPAGE);
+	assert_true(vma->vm_flags & VM_NOHUGEPAGE);
+	/* what is huge stays so; given up whole, its deposit goes with it */
+	assert_mm(&h, h.tsk->mm, (s64)h.nr + 1, 2, 1);
+	assert_int_equal(sys_madvise(&h.b.cx, BASE + h.size, h.size, MADV_DONTNEED), 0);
+	assert_mm(&h, h.tsk->mm, 1, 1, 0);
+	bench_write(&h.b, BASE + h.size, 1);
+	assert_mm(&h, h.tsk->mm, 2, 2, 0);
+	down(&h);
+}
+
 /* A mapping that the reverse map does not lead to must not be forgotten. */
 static void test_split_bug(void **state)
 {
@@ -399,6 +468,8 @@ int main(void)
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_move),
 		cmocka_unit_test(test_split_bug),
+		cmocka_unit_test(test_collapse),
+		cmocka_unit_test(test_madvise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -488,6 +488,9 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 		op->args[0].val = chance(g, 70) ? 0 : 1;
 		op->args[1].val = below(g, 2);
 		return 0;
+	case OP_khugepaged:
+		op->args[0] = mapped_addr(g, t, PROT_WRITE, &left);
+		return 0;
 	case OP_kernel_map:
 		op->args[0].val = below(g, 256);
 		return 0;
@@ -520,6 +523,7 @@ static u32 requests(enum op_code code)
 	case OP_brk:
 	case OP_madvise:
 	case OP_modify_ldt:
+	case OP_khugepaged:
 		return 2;
 	default:
 		return 0;
@@ -634,6 +638,7 @@ static int gen_machine(struct gen *g)
 		"levels=2 ptl_objects=1",
 		"thp=always",
 		"thp=always levels=2",
+		"thp=madvise",
 		"levels=5",
 		"levels=5 paravirt=xen ptl_objects=1",
 		"overcommit=2",

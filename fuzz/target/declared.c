@@ -123,6 +123,7 @@ static const struct row {
 	{OP_exec, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_modify_ldt, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_mm_alloc, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_khugepaged, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_mremap, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_madvise, SITE_none, OUT_ERRNO, EAGAIN},
 	{OP_mlock, SITE_shmem_block_acct, OUT_ERRNO, ENOMEM},
@@ -1062,6 +1063,8 @@ static const char *madvise_exception(const struct target *t, const struct op *o,
 		{MADV_DOFORK, VM_DONTCOPY, 0},
 		{MADV_DONTDUMP, 0, VM_DONTDUMP},
 		{MADV_DODUMP, VM_DONTDUMP, 0},
+		{MADV_HUGEPAGE, VM_NOHUGEPAGE, VM_HUGEPAGE},
+		{MADV_NOHUGEPAGE, VM_HUGEPAGE, VM_NOHUGEPAGE},
 	};
 
 	if (!range_of(t, o, c))

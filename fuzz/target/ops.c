@@ -167,6 +167,7 @@ static bool needs_mm(enum op_code code)
 	case OP_modify_ldt:
 	case OP_mremap:
 	case OP_madvise:
+	case OP_khugepaged:
 	case OP_mlock:
 	case OP_mlock2:
 	case OP_munlock:
@@ -294,6 +295,9 @@ void target_do_op(struct target *t, void *arg)
 		break;
 	case OP_mm_alloc:
 		do_mm_alloc(t, c);
+		break;
+	case OP_khugepaged:
+		set_errno_or_value(out, khugepaged_step(&t->cx, c->addr));
 		break;
 	case OP_kernel_map:
 		set_errno_or_value(out, kernel_map(&t->cx, a[0].val));

@@ -41,6 +41,8 @@
 #define MADV_REMOVE	9u
 #define MADV_DONTFORK	10u
 #define MADV_DOFORK	11u
+#define MADV_HUGEPAGE	14u
+#define MADV_NOHUGEPAGE 15u
 #define MADV_DONTDUMP	16u
 #define MADV_DODUMP	17u
 
@@ -205,6 +207,12 @@ struct file *file_create(struct ctx *cx, u64 pages, u32 f_mode);
 void file_close(struct ctx *cx, struct file *file);
 /* A module that is going gives no more references (try_module_get() fails). */
 void module_set_going(struct machine *m, unsigned int binfmt, bool going);
+/*
+ * One step of the daemon that makes huge pages of small ones, on the caller's mm and the huge
+ * page's range that addr lies in. 0; -EINVAL, nothing done: no mapping or no pages that could be
+ * one; -ENOMEM, nothing done. Not a system call. Source: facts §22.
+ */
+s64 khugepaged_step(struct ctx *cx, u64 addr);
 /*
  * The kernel maps more of its half: the n-th top-level entry of it, counted from the lowest and
  * modulo their number, is there from now on, in every address space. 0, or -EEXIST.

@@ -56,19 +56,19 @@ static void test_round_trip(void **state)
 static void test_known_seed(void **state)
 {
 	static const char want[] = "# faultline 1\n"
-				   "machine mem=2048 overcommit=2 teardown=oldest\n"
-				   "t0: r0 = mmap(w+62p, 7p, r, private|anon)\n"
-				   "t0: r1 = mremap(r0+2p, 2p, 13p, maymove)\n"
-				   "t0: brk(brk+3p)\n"
-				   "t0: t1 = clone(vm|files|fs|sighand|io)\n"
-				   "t0: modify_ldt(0x4f, 0x270)\n"
-				   "t0: t2 = clone(vfork|files|fs|newns|io)\n"
-				   "t1: exit()\n"
-				   "t2: exit()\n"
-				   "t0: exec([w+6p, 6p, r], [w+14p, 6p, rwx])\n"
-				   "t0: t3 = clone(vm)\n"
-				   "t3: ioprio(0x4002)\n"
-				   "t0: r2 = mmap(0x0, 4p, rw, private|anon)\n";
+				   "machine levels=5 teardown=oldest\n"
+				   "t0: r0 = mmap(w+44p, 2p, rw, private|anon|fixed)\n"
+				   "t0: f0 = open(2p, rw)\n"
+				   "t0: r1 = mremap(r0, 1p, 1p, maymove)\n"
+				   "t0: munmap(brk+3p, 3p)\n"
+				   "t0: t1 = fork()\n"
+				   "t1: write(r0, 1)\n"
+				   "t1: r2 = mmap(0x0, 2p, rw, private|anon)\n"
+				   "t0: r3 = mmap(w+44p, 5p, rw, shared|fixed, f0)\n"
+				   "t1: t2 = kthread()\n"
+				   "t0: t3 = fork()\n"
+				   "t0: r4 = mremap(r1, 3p, 3p, maymove)\n"
+				   "t1: yield()\n";
 	struct program p;
 	char *text;
 
