@@ -97,14 +97,25 @@ static void hash_text(XXH64_state_t *state, const char *text)
 	XXH64_update(state, text, strlen(text) + 1);
 }
 
+static u32 faults_kept(const struct finding *f)
+{
+	return f->nr_faults < FI_MAX_FAULTS ? f->nr_faults : FI_MAX_FAULTS;
+}
+
+const struct fi_point *finding_fault(const struct finding *f)
+{
+	return f->nr_faults ? &f->faults[faults_kept(f) - 1] : NULL;
+}
+
 void finding_bucket(const struct finding *f, char bucket[13])
 {
+	const struct fi_point *fault = finding_fault(f);
 	XXH64_state_t state;
 
 	XXH64_reset(&state, 0);
 	hash_text(&state, oracle_names[f->oracle]);
 	hash_text(&state, f->class_key);
-	hash_text(&state, f->nr_faults ? fl_sites[f->faults[0].site].name : "-");
+	hash_text(&state, fault ? fl_sites[fault->site].name : "-");
 	hash_text(&state, f->func[0] ? f->func : "-");
 	snprintf(bucket, 13, "%012" PRIx64, XXH64_digest(&state) >> 16);
 }
@@ -112,19 +123,21 @@ void finding_bucket(const struct finding *f, char bucket[13])
 int finding_line(const struct finding *f, char *buf, size_t len)
 {
 	char faults[320] = "", op[16] = "end", bucket[13];
-	u32 shown = f->nr_faults < FI_MAX_FAULTS ? f->nr_faults : FI_MAX_FAULTS;
+	u32 shown = faults_kept(f);
 	size_t at = 0;
 
+	if (shown)
+		at = (size_t)snprintf(faults, sizeof(faults), " [injected: ");
+	if (f->nr_faults > shown)
+		at += (size_t)snprintf(faults + at, sizeof(faults) - at, "%" PRIu32 " before, ",
+				       f->nr_faults - shown);
 	for (u32 i = 0; i < shown && at < sizeof(faults); i++) {
 		const struct fl_site_info *site = &fl_sites[f->faults[i].site];
 
 		at += (size_t)snprintf(faults + at, sizeof(faults) - at, "%s%s@%s #%" PRIu32,
-				       i ? ", " : " [injected: ", fl_class_names[site->class],
-				       site->name, f->faults[i].ordinal);
+				       i ? ", " : "", fl_class_names[site->class], site->name,
+				       f->faults[i].ordinal);
 	}
-	if (f->nr_faults > shown && at < sizeof(faults))
-		at += (size_t)snprintf(faults + at, sizeof(faults) - at, " and %" PRIu32 " more",
-				       f->nr_faults - shown);
 	if (shown && at < sizeof(faults))
 		snprintf(faults + at, sizeof(faults) - at, "]");
 	if (f->op != UINT32_MAX)

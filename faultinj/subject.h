@@ -64,13 +64,24 @@ struct finding {
 	u32 op;			 /* UINT32_MAX: after the last one */
 	char name[24];		 /* of the operation, or "teardown" */
 	char plan[FI_PLAN_TEXT]; /* canonical, "" without a fault */
-	u32 nr_faults;		 /* deliveries so far, the first FI_MAX_FAULTS of them kept */
+	u32 nr_faults; /* deliveries so far, the latest FI_MAX_FAULTS of them kept, in order */
 	struct fi_point faults[FI_MAX_FAULTS];
 	char expected[FL_TEXT], actual[FL_TEXT];
 	bool confirmed; /* seen again by replay in a fresh machine */
+	/*
+	 * Only what a sweep does beyond the fault shows it: the retry, the end right after it, the
+	 * comparison with the golden run. The plan alone does not bring it back.
+	 */
+	bool by_sweep;
 };
 
-/* 12 hex digits and NUL: hash of oracle, class_key, injection site or "-", func. */
+/*
+ * The fault to which a finding is put down, or NULL: the latest one. That is the last of the
+ * operation that broke, or if none was delivered there the last before it; what other operations
+ * had survived earlier says nothing about the bug.
+ */
+const struct fi_point *finding_fault(const struct finding *f);
+/* 12 hex digits and NUL: hash of oracle, class_key, site of finding_fault() or "-", func. */
 void finding_bucket(const struct finding *f, char bucket[13]);
 /* The contract's first line, without newline. */
 int finding_line(const struct finding *f, char *buf, size_t len);

@@ -37,7 +37,16 @@ static void pass_census(struct sweep *sw)
 	if (sw->nr_caught && !sw->census_suspect) {
 		sw->census_suspect = true;
 		sw->census = sw->caught[0];
+		sw->census.by_sweep = true;
 	}
+}
+
+/* Counted at once, so that whoever holds the statistics knows them should the engine crash. */
+static void deliver(struct sweep *sw, u32 i)
+{
+	sw->info[i].state = PT_DELIVERED;
+	sw->stats->delivered++;
+	sw->stats->benign += sw->info[i].benign;
 }
 
 static void mask(struct sweep *sw, u32 i, const char *why)
@@ -287,7 +296,10 @@ static int inplace_op(struct sweep *sw, u32 op)
 			break;
 		}
 		sw->stats->inplace_delivered++;
-		sw->info[i].state = a.exact ? PT_DELIVERED : PT_COLD;
+		if (a.exact)
+			deliver(sw, i);
+		else
+			sw->info[i].state = PT_COLD;
 		bad = sw->nr_caught != 0;
 		if (bad) {
 			err = sweep_escalate(sw, i);
@@ -372,7 +384,10 @@ static int cold_point(struct sweep *sw, u32 i)
 	if (err)
 		return err;
 	sw->stats->replay_ops++;
-	sw->info[i].state = a.delivered && a.exact ? PT_DELIVERED : PT_ALONE;
+	if (a.delivered && a.exact)
+		deliver(sw, i);
+	else
+		sw->info[i].state = PT_ALONE;
 	ended = !a.delivered || sw->info[i].benign;
 	if (!a.delivered && !a.broken)
 		sweep_is_golden(sw, op, &a.out, "the run after the faults");
@@ -462,7 +477,7 @@ static int alone_points(struct sweep *sw)
 		if (err)
 			return err;
 		if (a.delivered)
-			sw->info[i].state = PT_DELIVERED;
+			deliver(sw, i);
 		else
 			mask(sw, i, "not met again, not even in a fresh machine");
 		if (sw->nr_caught) {
@@ -563,11 +578,8 @@ static void count_points(struct sweep *sw, const char *why)
 
 		if (info->state == PT_OUT)
 			continue;
-		if (info->state == PT_DELIVERED) {
-			sw->stats->delivered++;
-			sw->stats->benign += info->benign;
+		if (info->state == PT_DELIVERED)
 			continue;
-		}
 		if (info->state != PT_MASKED)
 			mask(sw, i, why);
 		sw->stats->masked++;

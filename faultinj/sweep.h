@@ -51,7 +51,9 @@ struct sweep_stats {
  * fails or the identities do not hold; -EBADMSG when runs without a fault differ (not
  * deterministic; the difference goes to fn); -EINTR when stopped; -ENOMEM; or a negative errno of
  * the subject's reset. stats is filled in whatever is returned, and its identities hold: what was
- * not reached is masked. The subject needs a reset before it is used again.
+ * not reached is masked. All but masked grows as the sweep goes on, so that in shared memory stats
+ * says how far a sweep came whose process has died. The subject needs a reset before it is used
+ * again.
  */
 int sweep_run(struct subject *s, const struct sweep_options *opt, finding_fn fn, void *priv,
 	      struct sweep_stats *stats);

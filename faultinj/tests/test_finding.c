@@ -122,6 +122,19 @@ static void test_bucket(void **state)
 	f.nr_faults = 0;
 	finding_bucket(&f, other);
 	assert_string_not_equal(base, other);
+	/* the latest fault counts, not what was survived before it */
+	f = sample;
+	f.nr_faults = 2;
+	f.faults[0].site = SITE_pgd_alloc_pgd;
+	f.faults[1] = sample.faults[0];
+	finding_bucket(&f, other);
+	assert_string_equal(base, other);
+	f.nr_faults = 9;
+	memset(f.faults, 0, sizeof(f.faults));
+	f.faults[FI_MAX_FAULTS - 1] = sample.faults[0];
+	finding_bucket(&f, other);
+	assert_string_equal(base, other);
+	assert_ptr_equal(finding_fault(&f), &f.faults[FI_MAX_FAULTS - 1]);
 	f = sample;
 	strcpy(f.func, "exit_mmap");
 	finding_bucket(&f, other);
@@ -157,8 +170,8 @@ static void test_line(void **state)
 	for (u32 i = 0; i < FI_MAX_FAULTS; i++)
 		f.faults[i] = (struct fi_point){.site = SITE_pgd_alloc_pgd, .ordinal = i + 1};
 	finding_line(&f, line, sizeof(line));
-	assert_non_null(strstr(line, " [injected: page@pgd_alloc_pgd #1, page@pgd_alloc_pgd #2, "));
-	assert_non_null(strstr(line, "#4 and 2 more] bucket="));
+	assert_non_null(strstr(line, " [injected: 2 before, page@pgd_alloc_pgd #1, page@"));
+	assert_non_null(strstr(line, "page@pgd_alloc_pgd #4] bucket="));
 }
 
 static void test_oracles(void **state)

@@ -70,22 +70,29 @@ void json_null(struct json *j, const char *key);
 
 /* ---- files.c -------------------------------------------------------------------------------- */
 
+/* An argument that cannot be used. */
+struct bad_file {
+	char *path;
+	char why[96];
+};
+
 struct file_list {
 	char **paths;
 	size_t nr, max;
-	int status; /* EXIT_USAGE when one of the arguments was no good, EXIT_ENV */
+	struct bad_file *bad;
+	size_t nr_bad;
 };
 
 /*
  * Expands files, directories (every *.prog below, sorted, links not followed) and "-". What cannot
- * be used is said on stderr and noted in status; the others stay. 0 or -ENOMEM.
+ * be used is put into bad; the others stay. 0 or -ENOMEM.
  */
 int files_expand(struct file_list *l, char **args, int nr);
 /* One directory, of which nothing needs to be there. */
 int files_expand_quietly(struct file_list *l, const char *dir);
 void files_free(struct file_list *l);
-/* For commands that take one file: true when path is a directory, which is said on stderr. */
-bool files_is_dir(const char *path);
+/* For commands that take one file: false when path is a directory, a FIFO, a device: says so. */
+bool file_usable(const char *path);
 /*
  * program_load() for commands: a fault is said as "file:line: what". 0, EXIT_USAGE or EXIT_ENV.
  */

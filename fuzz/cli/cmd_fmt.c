@@ -4,13 +4,21 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char fmt_help[] = "usage: faultline fmt [--to text|bytes] [-o OUT] FILE\n"
+static const char fmt_help[] = "usage: faultline fmt [OPTION...] FILE\n"
+			       "       faultline fmt --ops [-o OUT]\n"
 			       "Writes a program in its canonical text (default), comments kept, "
 			       "or as the bytes that fuzzers\n"
 			       "take. FILE may be either, or - for stdin.\n"
+			       "\n"
+			       "  --to text|bytes     what is written\n"
+			       "  --no-expectations   leave out what the program expects\n"
+			       "  --ops               the reference of all operations, as in "
+			       "fuzz/program/README.md\n"
+			       "  -o, --output OUT    a file instead of standard output\n"
 			       "\n"
 			       "Exit: 0, 2 usage or bad input, 3 environment.\n";
 
@@ -107,7 +115,7 @@ int cmd_fmt(int argc, char **argv)
 		return write_reference(out);
 	if (argc - optind != 1 || reference)
 		return usage_error("fmt", reference ? "--ops takes no FILE" : "one FILE is needed");
-	if (files_is_dir(argv[optind]))
+	if (!file_usable(argv[optind]))
 		return EXIT_USAGE;
 	status = load_one(&p, argv[optind]);
 	if (status)
@@ -138,12 +146,14 @@ int cmd_gen(int argc, char **argv)
 		switch (c) {
 		case 's':
 			if (!parse_u64(optarg, UINT64_MAX, &seed))
-				return usage_error("gen", "--seed needs a number");
+				return usage_error("gen",
+						   "--seed needs a number from 0 to %" PRIu64,
+						   UINT64_MAX);
 			have_seed = true;
 			break;
 		case 'n':
 			if (!parse_u64(optarg, PROG_MAX_OPS, &ops))
-				return usage_error("gen", "--ops needs a number up to %u",
+				return usage_error("gen", "--ops needs a number from 0 to %u",
 						   PROG_MAX_OPS);
 			break;
 		case 'o':

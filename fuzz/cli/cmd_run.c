@@ -4,7 +4,6 @@
 #include "session.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +20,15 @@ static const char help[] =
 	"\n"
 	"  --fault PLAN        requests that fail besides the marks of the program, e.g. page:17,\n"
 	"                      op=3.slab@dup_mmap_vma:2, slab:b=40, any:p=0.01/7\n"
+	"  --no-marks          leave the marks of the program out, as a sweep does\n"
 	"  --machine K=V,...   options of the machine, over those of the program\n"
 	"  --allocator NAME    malloc (default) or arena\n"
 	"  --check LEVEL       off, touched or full (default): how much is verified after each op\n"
 	"  --max-ops N         leave the operations after the first N out, as fuzz_lifecycle does\n"
 	"  --trace             a line per operation: its result and the requests it made\n"
 	"  --trace-hash        a hash per program of all that happened\n"
-	"  --repeat N          run N times and compare; exit 4 when they differ\n"
+	"  --repeat N          run N times and compare (up to 1000000); exit 4 when they\n"
+	"                      differ\n"
 	"  --no-isolate        in this process, without a child that may crash: for a debugger\n"
 	"  --json              JSON lines\n"
 	"\n"
@@ -35,7 +36,7 @@ static const char help[] =
 
 struct run_args {
 	bool trace, trace_hash;
-	u32 repeat, max_ops;
+	struct fi_plan plan;
 };
 
 struct caught {
@@ -157,12 +158,15 @@ static void repeat_runs(struct worker *w, struct target *t, u32 times,
 {
 	struct target_result again;
 
+	res->runs = 1;
 	for (u32 i = 1; i < times; i++) {
 		if (failed_run(target_run(t, w->ses->plan, &again), w->path, res))
 			return;
 		if (again.trace_hash == first->trace_hash && again.met == first->met &&
-		    again.delivered == first->delivered)
+		    again.delivered == first->delivered) {
+			res->runs++;
 			continue;
+		}
 		res->code = EXIT_NONDET;
 		snprintf(res->message, sizeof(res->message),
 			 "%s: not deterministic: run 1 has trace %016" PRIx64 " and met %" PRIu64
@@ -185,7 +189,6 @@ static void run_program(struct worker *w, const struct program *p, const struct 
 	struct target_result first, again;
 
 	worker_target(w, p, cfg, &opt);
-	opt.max_ops = args->max_ops;
 	if (args->trace) {
 		opt.event = on_event;
 		opt.event_priv = &tr;
@@ -212,7 +215,7 @@ static void run_program(struct worker *w, const struct program *p, const struct 
 	res->findings = caught->nr;
 	res->trace_hash = first.trace_hash;
 	res->has_hash = true;
-	repeat_runs(w, t, args->repeat, &first, res);
+	repeat_runs(w, t, w->ses->repeat, &first, res);
 fini:
 	target_fini(t);
 out:
@@ -242,7 +245,7 @@ static void result_json(const char *path, const struct file_result *res)
 	json_str(&j, "file", path);
 	json_u64(&j, "ops", res->ops);
 	json_u64(&j, "executed", res->executed);
-	json_str(&j, "verdict", res->code ? "error" : res->findings ? "finding" : "clean");
+	json_str(&j, "verdict", verdict_name(res));
 	snprintf(hash, sizeof(hash), "%016" PRIx64, res->trace_hash);
 	if (res->has_hash)
 		json_str(&j, "trace_hash", hash);
@@ -251,6 +254,7 @@ static void result_json(const char *path, const struct file_result *res)
 	json_u64(&j, "met", res->met);
 	json_u64(&j, "delivered", res->delivered);
 	json_u64(&j, "findings", res->findings);
+	json_u64(&j, "runs", res->runs);
 	if (res->code)
 		json_str(&j, "message", res->message);
 	json_end(&j);
@@ -264,17 +268,18 @@ static void run_result(struct session *ses, const char *path, const struct file_
 		result_json(path, res);
 		return;
 	}
-	if (res->code && !res->has_hash)
+	if (res->code && !res->has_hash) {
+		printf("error    %s\n", res->message);
 		return;
+	}
 	if (ses->plan && !res->delivered && !res->code)
 		say("%s: the plan failed nothing", path);
-	printf("%-8s %6" PRIu64 " ops %8" PRIu64 " met %5" PRIu64 " delivered  ",
-	       res->code       ? "error"
-	       : res->findings ? "finding"
-			       : "clean",
+	printf("%-8s %6" PRIu64 " ops %8" PRIu64 " met %5" PRIu64 " delivered  ", verdict_name(res),
 	       res->ops, res->met, res->delivered);
 	if (args->trace_hash)
 		printf("%016" PRIx64 "  ", res->trace_hash);
+	if (ses->repeat > 1)
+		printf("%" PRIu32 " of %" PRIu32 " runs agree  ", res->runs, ses->repeat);
 	puts(path);
 }
 
@@ -284,19 +289,23 @@ static void run_total(const struct session *ses)
 	struct json j;
 
 	if (!ses->json) {
-		printf("%zu files, %" PRIu64 " ops: %" PRIu64 " requests met, %" PRIu64
-		       " failed; %" PRIu64 " findings, %" PRIu64 " errors, %.1f s\n",
-		       ses->file, t->ops, t->met, t->delivered, t->findings, ses->errors,
-		       session_seconds(ses));
+		printf("%zu files, %" PRIu64 " ops (%" PRIu64 " executed, %" PRIu64
+		       " skipped or not reached): %" PRIu64 " requests met, %" PRIu64
+		       " failed; %" PRIu64 " findings, %" PRIu64 " errors, %.1f s%s\n",
+		       ses->file, t->ops, t->executed, t->ops - t->executed, t->met, t->delivered,
+		       t->findings, ses->errors, session_seconds(ses),
+		       session_interrupted() ? " (interrupted)" : "");
 		return;
 	}
 	json_begin(&j, stdout, "total");
 	json_u64(&j, "files", ses->file);
 	json_u64(&j, "ops", t->ops);
+	json_u64(&j, "executed", t->executed);
 	json_u64(&j, "met", t->met);
 	json_u64(&j, "delivered", t->delivered);
 	json_u64(&j, "findings", t->findings);
 	json_u64(&j, "errors", ses->errors);
+	json_bool(&j, "interrupted", session_interrupted());
 	json_key(&j, "seconds");
 	fprintf(stdout, "%.3f", session_seconds(ses));
 	json_end(&j);
@@ -313,30 +322,35 @@ static int check_level(const char *name, enum check_level *level)
 	return usage_error("run", "--check %s: there are off, touched, full", name);
 }
 
-static int run_option(int c, char **argv, struct session *ses, struct run_args *args,
-		      struct fi_plan *plan)
+static int run_count(const char *name, u64 max, u32 *out)
 {
-	char why[160];
 	u64 n;
+
+	if (!parse_u64(optarg, max, &n) || !n)
+		return usage_error("run", "%s needs a number from 1 to %" PRIu64, name, max);
+	*out = (u32)n;
+	return 0;
+}
+
+static int run_option(struct session *ses, int c, char **argv, void *arg)
+{
+	struct run_args *args = arg;
+	char why[160];
 
 	switch (c) {
 	case 'f':
-		if (fi_plan_parse(optarg, strlen(optarg), plan, why, sizeof(why)))
+		if (fi_plan_parse(optarg, strlen(optarg), &args->plan, why, sizeof(why)))
 			return usage_error("run", "--fault: %s", why);
-		ses->plan = plan;
+		ses->plan = &args->plan;
 		ses->plan_text = optarg;
 		return 0;
-	case 'm':
-		return session_machine(ses, optarg);
-	case 'a':
-		return session_allocator(ses, optarg);
+	case 'k':
+		ses->no_marks = true;
+		return 0;
 	case 'c':
 		return check_level(optarg, &ses->check);
 	case 'x':
-		if (!parse_u64(optarg, PROG_MAX_OPS, &n) || !n)
-			return usage_error("run", "--max-ops needs a number above 0");
-		args->max_ops = (u32)n;
-		return 0;
+		return run_count("--max-ops", PROG_MAX_OPS, &ses->max_ops);
 	case 't':
 		args->trace = true;
 		return 0;
@@ -344,25 +358,29 @@ static int run_option(int c, char **argv, struct session *ses, struct run_args *
 		args->trace_hash = true;
 		return 0;
 	case 'r':
-		if (!parse_u64(optarg, MAX_REPEAT, &n) || !n)
-			return usage_error("run", "--repeat needs a number above 0");
-		args->repeat = (u32)n;
-		return 0;
-	case 'n':
-		ses->isolate = false;
-		return 0;
-	case 'j':
-		ses->json = true;
-		return 0;
+		return run_count("--repeat", MAX_REPEAT, &ses->repeat);
 	default:
 		return option_error("run", argv);
 	}
+}
+
+/* Of a run that did not end the injector has counted on; with --repeat that is more than one. */
+static void run_salvage(const struct session *ses, struct file_result *res)
+{
+	const struct shared *sh = ses->shared;
+
+	res->executed = sh->t.nr_run;
+	if (ses->repeat > 1)
+		return;
+	res->met = sh->fi.stats.met;
+	res->delivered = sh->fi.stats.delivered;
 }
 
 int cmd_run(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"fault", required_argument, NULL, 'f'},
+		{"no-marks", no_argument, NULL, 'k'},
 		{"machine", required_argument, NULL, 'm'},
 		{"allocator", required_argument, NULL, 'a'},
 		{"check", required_argument, NULL, 'c'},
@@ -375,35 +393,20 @@ int cmd_run(int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	struct run_args args = {.repeat = 1};
-	struct file_list files = {0};
+	struct run_args args = {0};
+	const struct command cmd = {"run", help, options, run_option, &args};
 	struct session ses;
-	struct fi_plan plan;
-	int c, status;
+	int status;
 
-	status = session_init(&ses, "run");
-	if (status)
+	if (!session_begin(&ses, &cmd, argc, argv, &status))
 		return status;
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (c == 'h') {
-			fputs(help, stdout);
-			return session_exit(&ses, EXIT_CLEAN);
-		}
-		status = run_option(c, argv, &ses, &args, &plan);
-		if (status)
-			return session_exit(&ses, status);
-	}
 	if (optind == argc)
 		return session_exit(&ses, usage_error("run", "FILE is missing"));
-	if (files_expand(&files, argv + optind, argc - optind)) {
-		say("out of memory");
-		return session_exit(&ses, EXIT_ENV);
-	}
 	ses.job = run_job;
 	ses.job_arg = &args;
 	ses.result = run_result;
-	status = session_run(&ses, &files);
+	ses.salvage = run_salvage;
+	status = session_files(&ses, argc, argv);
 	run_total(&ses);
-	files_free(&files);
 	return session_exit(&ses, status);
 }

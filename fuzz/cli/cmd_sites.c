@@ -3,13 +3,10 @@
 #include "session.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "sweep.h"
 
 static const char help[] =
 	"usage: faultline sites [OPTION...] [FILE...]\n"
@@ -286,6 +283,7 @@ static void print_table(const struct session *ses, const struct cover *cover)
 	json_u64(&j, "reached", reached);
 	json_u64(&j, "failed", failed);
 	json_u64(&j, "explained", explained);
+	json_u64(&j, "errors", ses->errors);
 	json_end(&j);
 }
 
@@ -338,6 +336,17 @@ static int list_files(struct file_list *files, int argc, char **argv, const char
 	return 0;
 }
 
+static int sites_option(struct session *ses, int c, char **argv, void *arg)
+{
+	const char **coverage = arg;
+
+	(void)ses;
+	if (c != 'c')
+		return option_error("sites", argv);
+	*coverage = optarg;
+	return 0;
+}
+
 int cmd_sites(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -349,36 +358,14 @@ int cmd_sites(int argc, char **argv)
 		{0},
 	};
 	const char *coverage = NULL;
+	const struct command cmd = {"sites", help, options, sites_option, &coverage};
 	struct file_list files;
 	struct session ses;
-	int c, status;
+	int status;
 
-	status = session_init(&ses, "sites");
-	if (status)
+	if (!session_begin(&ses, &cmd, argc, argv, &status))
 		return status;
-	while (!status && (c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (c) {
-		case 'h':
-			fputs(help, stdout);
-			return session_exit(&ses, EXIT_CLEAN);
-		case 'c':
-			coverage = optarg;
-			break;
-		case 'm':
-			status = session_machine(&ses, optarg);
-			break;
-		case 'a':
-			status = session_allocator(&ses, optarg);
-			break;
-		case 'j':
-			ses.json = true;
-			break;
-		default:
-			status = option_error("sites", argv);
-		}
-	}
-	if (!status)
-		status = list_files(&files, argc, argv, coverage);
+	status = list_files(&files, argc, argv, coverage);
 	if (status)
 		return session_exit(&ses, status);
 	if (coverage && (!files.nr || !access(coverage, F_OK)))

@@ -3,11 +3,8 @@
 #include "session.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <string.h>
-
-#include "sweep.h"
 
 static const char help[] =
 	"usage: faultline sweep [OPTION...] FILE...\n"
@@ -29,10 +26,6 @@ static const char help[] =
 	"executed = deliveries in place + ops.\n"
 	"Exit: 0 clean, 1 finding, 2 usage or bad input, 3 environment, 4 not deterministic,\n"
 	"5 the injector's self-test failed.\n";
-
-struct sweep_args {
-	u32 classes, modes;
-};
 
 struct caught {
 	struct worker *w;
@@ -84,9 +77,29 @@ static void sweep_status(int err, const char *path, struct file_result *res)
 	}
 }
 
+static void take_stats(const struct sweep_stats *stats, struct file_result *res)
+{
+	res->ops = res->executed = stats->ops;
+	res->met = stats->met;
+	res->delivered = stats->delivered;
+	res->benign = stats->benign;
+	res->masked = stats->masked;
+	res->executed_ops = stats->executed_ops;
+	res->children = stats->children;
+	res->artefacts = stats->artefacts;
+	res->replay_ops = stats->replay_ops;
+}
+
+/* What a sweep that did not end had listed and not failed yet: the sums hold for it as well. */
+static void sweep_salvage(const struct session *ses, struct file_result *res)
+{
+	take_stats(&ses->shared->sweep, res);
+	res->ops = ses->shared->nr_ops;
+	res->masked = res->met - res->delivered;
+}
+
 static void sweep_job(struct worker *w, struct file_result *res)
 {
-	const struct sweep_args *args = w->ses->job_arg;
 	struct target *t = &w->ses->shared->t;
 	struct target_options topt;
 	struct machine_config cfg;
@@ -94,12 +107,12 @@ static void sweep_job(struct worker *w, struct file_result *res)
 	struct caught caught = {w, &p, 0};
 	struct subject subject = {&target_subject, t, &w->ses->shared->fi};
 	const struct sweep_options opt = {
-		.classes = args->classes,
-		.modes = args->modes,
+		.classes = w->ses->classes,
+		.modes = w->ses->modes,
 		.masked = on_masked,
 		.priv = &caught,
 	};
-	struct sweep_stats stats;
+	struct sweep_stats *stats = &w->ses->shared->sweep;
 	int err;
 
 	if (!worker_load(w, &p, &cfg, res))
@@ -110,17 +123,9 @@ static void sweep_job(struct worker *w, struct file_result *res)
 		sweep_status(-ENOMEM, w->path, res);
 		goto out;
 	}
-	err = sweep_run(&subject, &opt, on_finding, &caught, &stats);
+	err = sweep_run(&subject, &opt, on_finding, &caught, stats);
 	target_fini(t);
-	res->ops = res->executed = stats.ops;
-	res->met = stats.met;
-	res->delivered = stats.delivered;
-	res->benign = stats.benign;
-	res->masked = stats.masked;
-	res->executed_ops = stats.executed_ops;
-	res->children = stats.children;
-	res->artefacts = stats.artefacts;
-	res->replay_ops = stats.replay_ops;
+	take_stats(stats, res);
 	res->findings = caught.nr;
 	sweep_status(err, w->path, res);
 out:
@@ -141,6 +146,21 @@ static void counts_json(struct json *j, const struct file_result *res)
 	json_u64(j, "replay_ops", res->replay_ops);
 }
 
+static void print_cut(const struct file_result *res)
+{
+	char where[32] = "outside of its operations";
+
+	if (res->cut_op != UINT32_MAX)
+		snprintf(where, sizeof(where), "at operation %" PRIu32, res->cut_op);
+	if (res->met)
+		printf("         the sweep of this file ended %s; of its requests %" PRIu64
+		       " were not tried (above: masked)\n",
+		       where, res->masked);
+	else
+		printf("         the sweep of this file ended %s; none of its requests was tried\n",
+		       where);
+}
+
 static void sweep_result(struct session *ses, const char *path, const struct file_result *res)
 {
 	struct json j;
@@ -149,21 +169,26 @@ static void sweep_result(struct session *ses, const char *path, const struct fil
 		json_begin(&j, stdout, "sweep");
 		json_str(&j, "file", path);
 		counts_json(&j, res);
-		json_str(&j, "verdict", res->code ? "error" : res->findings ? "finding" : "clean");
+		json_str(&j, "verdict", verdict_name(res));
+		if (res->cut && res->cut_op != UINT32_MAX)
+			json_u64(&j, "ended_at", res->cut_op);
+		if (res->cut)
+			json_u64(&j, "not_tried", res->masked);
 		if (res->code)
 			json_str(&j, "message", res->message);
 		json_end(&j);
 		return;
 	}
-	if (res->code && !res->met)
+	if (res->code && !res->met) {
+		printf("error    %s\n", res->message);
 		return;
+	}
 	printf("%-8s %6" PRIu64 " ops %7" PRIu64 " met %7" PRIu64 " delivered %6" PRIu64
 	       " benign %3" PRIu64 " masked %8" PRIu64 " executed  %s\n",
-	       res->code       ? "error"
-	       : res->findings ? "finding"
-			       : "clean",
-	       res->ops, res->met, res->delivered, res->benign, res->masked, res->executed_ops,
-	       path);
+	       verdict_name(res), res->ops, res->met, res->delivered, res->benign, res->masked,
+	       res->executed_ops, path);
+	if (res->cut)
+		print_cut(res);
 }
 
 static void print_sites(const struct cover *cover)
@@ -205,6 +230,7 @@ static void sweep_total(const struct session *ses)
 		json_u64(&j, "files", ses->file);
 		counts_json(&j, t);
 		json_u64(&j, "errors", ses->errors);
+		json_bool(&j, "interrupted", session_interrupted());
 		json_key(&j, "seconds");
 		fprintf(stdout, "%.3f", session_seconds(ses));
 		json_end(&j);
@@ -216,10 +242,11 @@ static void sweep_total(const struct session *ses)
 	       " in replays\n",
 	       ses->file, t->ops, t->met, t->delivered, t->benign, t->masked, t->executed_ops,
 	       t->replay_ops);
-	if (!t->delivered)
+	if (!t->delivered && !t->findings && !session_interrupted())
 		puts("nothing was delivered: this sweep has shown nothing");
-	printf("%" PRIu64 " findings (%" PRIu64 " not confirmed), %" PRIu64 " errors, %.1f s\n",
-	       t->findings, t->artefacts, ses->errors, session_seconds(ses));
+	printf("%" PRIu64 " findings (%" PRIu64 " not confirmed), %" PRIu64 " errors, %.1f s%s\n",
+	       t->findings, t->artefacts, ses->errors, session_seconds(ses),
+	       session_interrupted() ? " (interrupted: the rest was not tried)" : "");
 }
 
 /* ---- options -------------------------------------------------------------------------------- */
@@ -268,23 +295,14 @@ static int mode_list(const char *list, u32 *modes)
 	return 0;
 }
 
-static int sweep_option(int c, char **argv, struct session *ses, struct sweep_args *args)
+static int sweep_option(struct session *ses, int c, char **argv, void *arg)
 {
+	(void)arg;
 	switch (c) {
 	case 'c':
-		return class_list(optarg, &args->classes);
+		return class_list(optarg, &ses->classes);
 	case 'o':
-		return mode_list(optarg, &args->modes);
-	case 'm':
-		return session_machine(ses, optarg);
-	case 'a':
-		return session_allocator(ses, optarg);
-	case 'n':
-		ses->isolate = false;
-		return 0;
-	case 'j':
-		ses->json = true;
-		return 0;
+		return mode_list(optarg, &ses->modes);
 	default:
 		return option_error("sweep", argv);
 	}
@@ -302,34 +320,18 @@ int cmd_sweep(int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	struct sweep_args args = {0};
-	struct file_list files = {0};
+	const struct command cmd = {"sweep", help, options, sweep_option, NULL};
 	struct session ses;
-	int c, status;
+	int status;
 
-	status = session_init(&ses, "sweep");
-	if (status)
+	if (!session_begin(&ses, &cmd, argc, argv, &status))
 		return status;
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (c == 'h') {
-			fputs(help, stdout);
-			return session_exit(&ses, EXIT_CLEAN);
-		}
-		status = sweep_option(c, argv, &ses, &args);
-		if (status)
-			return session_exit(&ses, status);
-	}
 	if (optind == argc)
 		return session_exit(&ses, usage_error("sweep", "FILE is missing"));
-	if (files_expand(&files, argv + optind, argc - optind)) {
-		say("out of memory");
-		return session_exit(&ses, EXIT_ENV);
-	}
 	ses.job = sweep_job;
-	ses.job_arg = &args;
 	ses.result = sweep_result;
-	status = session_run(&ses, &files);
+	ses.salvage = sweep_salvage;
+	status = session_files(&ses, argc, argv);
 	sweep_total(&ses);
-	files_free(&files);
 	return session_exit(&ses, status);
 }

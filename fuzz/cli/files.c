@@ -31,6 +31,28 @@ static int add(struct file_list *l, char *path)
 	return 0;
 }
 
+static int add_bad(struct file_list *l, const char *path, const char *why)
+{
+	struct bad_file *bad = realloc(l->bad, (l->nr_bad + 1) * sizeof(*bad));
+	char *copy = strdup(path);
+
+	if (bad)
+		l->bad = bad;
+	if (!bad || !copy) {
+		free(copy);
+		return -ENOMEM;
+	}
+	bad[l->nr_bad].path = copy;
+	snprintf(bad[l->nr_bad++].why, sizeof(bad->why), "%s", why);
+	return 0;
+}
+
+/* Why not, or NULL. Reading a FIFO or a terminal would wait for somebody who may never write. */
+static const char *unfit(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) ? NULL : "not a regular file; - is standard input";
+}
+
 static bool is_program(const char *name)
 {
 	size_t len = strlen(name);
@@ -44,11 +66,8 @@ static int walk(struct file_list *l, const char *dir)
 	DIR *d = opendir(dir);
 	int err = 0;
 
-	if (!d) {
-		say("%s: %s", dir, strerror(errno));
-		l->status = exit_worst(l->status, EXIT_USAGE);
-		return 0;
-	}
+	if (!d)
+		return add_bad(l, dir, strerror(errno));
 	while (!err && (entry = readdir(d))) {
 		size_t len = strlen(dir);
 		struct stat st;
@@ -84,26 +103,21 @@ static int by_name(const void *a, const void *b)
 
 static int expand(struct file_list *l, const char *arg)
 {
-	size_t first = l->nr;
+	size_t first = l->nr, bad = l->nr_bad;
 	struct stat st;
 	int err;
 
 	if (!strcmp(arg, "-"))
 		return add(l, strdup(arg));
-	if (stat(arg, &st)) {
-		say("%s: %s", arg, strerror(errno));
-		l->status = exit_worst(l->status, EXIT_USAGE);
-		return 0;
-	}
+	if (stat(arg, &st))
+		return add_bad(l, arg, strerror(errno));
 	if (!S_ISDIR(st.st_mode))
-		return add(l, strdup(arg));
+		return unfit(&st) ? add_bad(l, arg, unfit(&st)) : add(l, strdup(arg));
 	err = walk(l, arg);
 	if (err)
 		return err;
-	if (l->nr == first) {
-		say("%s: no programs (*%s) in this directory", arg, SUFFIX);
-		l->status = exit_worst(l->status, EXIT_USAGE);
-	}
+	if (l->nr == first && l->nr_bad == bad)
+		return add_bad(l, arg, "no programs (*" SUFFIX ") in this directory");
 	if (l->nr > first)
 		qsort(l->paths + first, l->nr - first, sizeof(*l->paths), by_name);
 	return 0;
@@ -138,19 +152,25 @@ void files_free(struct file_list *l)
 {
 	for (size_t i = 0; i < l->nr; i++)
 		free(l->paths[i]);
+	for (size_t i = 0; i < l->nr_bad; i++)
+		free(l->bad[i].path);
 	free(l->paths);
-	l->paths = NULL;
-	l->nr = l->max = 0;
+	free(l->bad);
+	*l = (struct file_list){0};
 }
 
-bool files_is_dir(const char *path)
+bool file_usable(const char *path)
 {
 	struct stat st;
+	const char *why;
 
-	if (!strcmp(path, "-") || stat(path, &st) || !S_ISDIR(st.st_mode))
-		return false;
-	say("%s: is a directory; one file is needed", path);
-	return true;
+	/* what is not there is said by whoever opens it */
+	if (!strcmp(path, "-") || stat(path, &st))
+		return true;
+	why = S_ISDIR(st.st_mode) ? "is a directory; one file is needed" : unfit(&st);
+	if (why)
+		say("%s: %s", path, why);
+	return !why;
 }
 
 int load_status(int err)

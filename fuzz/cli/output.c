@@ -5,19 +5,30 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The reader of a pipe that has what it wanted (`| head`): nobody is there to be told. */
+static bool reader_gone(void)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	return poll(&out, 1, 0) == 1 && out.revents & (POLLERR | POLLHUP);
+}
+
 int output_flush(void)
 {
 	static bool said;
+	int err;
 
 	if (!fflush(stdout) && !ferror(stdout))
 		return 0;
-	if (!said)
-		say("cannot write standard output: %s", strerror(errno ? errno : EIO));
+	err = errno ? errno : EIO;
+	if (!said && !reader_gone())
+		say("cannot write standard output: %s", strerror(err));
 	said = true;
 	return EXIT_ENV;
 }

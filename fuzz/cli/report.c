@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+#define _GNU_SOURCE
 #include "session.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +46,118 @@ static void json_faults(struct json *j, const struct finding *f)
 	fputc(']', j->out);
 }
 
+/* What the row of the broken rule says, or NULL. */
+static const char *meaning(const struct finding *f)
+{
+	char row[sizeof(f->class_key)];
+
+	for (unsigned int i = 0; i < fl_nr_invariants; i++) {
+		snprintf(row, sizeof(row), "%s %s", fl_invariants[i].id, fl_invariants[i].name);
+		if (!strcmp(row, f->class_key))
+			return fl_invariants[i].what;
+	}
+	for (unsigned int i = 0; i < fl_nr_census_rows; i++) {
+		snprintf(row, sizeof(row), "%s %s", fl_census_rows[i].id, fl_census_rows[i].name);
+		if (!strcmp(row, f->class_key))
+			return fl_census_rows[i].what;
+	}
+	return NULL;
+}
+
+/* ---- the command that shows a finding again ------------------------------------------------- */
+
+/* As a word of a shell command. */
+static void put_word(FILE *out, const char *word)
+{
+	if (word[0] && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789_./+-,:=@") == strlen(word)) {
+		fputs(word, out);
+		return;
+	}
+	fputc('\'', out);
+	for (; *word; word++) {
+		if (*word == '\'')
+			fputs("'\\''", out);
+		else
+			fputc(*word, out);
+	}
+	fputc('\'', out);
+}
+
+static void put_option(FILE *out, const char *name, const char *value)
+{
+	fprintf(out, " %s ", name);
+	put_word(out, value);
+}
+
+/* The options that make it the same run: what the user said, not what it came to. */
+static void put_run(FILE *out, const struct session *ses)
+{
+	if (ses->no_marks)
+		fputs(" --no-marks", out);
+	if (ses->plan_text)
+		put_option(out, "--fault", ses->plan_text);
+	if (ses->check != CHECK_FULL)
+		put_option(out, "--check", check_level_names[ses->check]);
+	if (ses->max_ops)
+		fprintf(out, " --max-ops %" PRIu32, ses->max_ops);
+}
+
+static void put_sweep(FILE *out, const struct session *ses)
+{
+	const char *before = " --class ";
+
+	for (u32 i = 0; i < FL_NR_CLASSES && ses->classes; i++) {
+		if (!(ses->classes >> i & 1))
+			continue;
+		fprintf(out, "%s%s", before, fl_class_names[i]);
+		before = ",";
+	}
+	if (ses->modes == SWEEP_INPLACE || ses->modes == SWEEP_REPLAY)
+		put_option(out, "--mode", ses->modes == SWEEP_INPLACE ? "inplace" : "replay");
+}
+
+static void put_command(FILE *out, const struct session *ses, const char *path,
+			const struct finding_record *rec)
+{
+	bool sweep = !strcmp(ses->command, "sweep"), again = sweep && rec->f.by_sweep;
+
+	put_word(out, program_invocation_name);
+	fprintf(out, " %s ", again ? "sweep" : "run");
+	if (path[0] == '-' && path[1])
+		fputs("./", out);
+	put_word(out, path);
+	if (again) {
+		put_sweep(out, ses);
+	} else if (sweep) {
+		if (rec->marks)
+			fputs(" --no-marks", out);
+		if (rec->f.plan[0])
+			put_option(out, "--fault", rec->f.plan);
+	} else {
+		put_run(out, ses);
+	}
+	if (ses->machine)
+		put_option(out, "--machine", ses->machine);
+	if (strcmp(ses->alloc->name, "malloc"))
+		put_option(out, "--allocator", ses->alloc->name);
+}
+
+static void json_command(struct json *j, const struct session *ses, const char *path,
+			 const struct finding_record *rec)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return;
+	put_command(out, ses, path, rec);
+	if (!fclose(out))
+		json_str(j, "reproduce", text);
+	free(text);
+}
+
 static void finding_json(struct session *ses, const char *path, const struct finding_record *rec,
 			 const char *bucket)
 {
@@ -53,6 +167,8 @@ static void finding_json(struct session *ses, const char *path, const struct fin
 	json_begin(&j, stdout, "finding");
 	json_str(&j, "oracle", oracle_names[f->oracle]);
 	json_str(&j, "what", f->what);
+	if (meaning(f))
+		json_str(&j, "means", meaning(f));
 	if (f->op == UINT32_MAX)
 		json_null(&j, "op");
 	else
@@ -71,43 +187,9 @@ static void finding_json(struct session *ses, const char *path, const struct fin
 	json_str(&j, "allocator", ses->alloc->name);
 	if (ses->machine)
 		json_str(&j, "machine", ses->machine);
+	json_command(&j, ses, path, rec);
 	json_bool(&j, "confirmed", f->confirmed);
 	json_end(&j);
-}
-
-/* As a word of a shell command. */
-static void print_word(const char *word)
-{
-	if (word[0] && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789_./+-,:=@") == strlen(word)) {
-		fputs(word, stdout);
-		return;
-	}
-	putchar('\'');
-	for (; *word; word++) {
-		if (*word == '\'')
-			fputs("'\\''", stdout);
-		else
-			putchar(*word);
-	}
-	putchar('\'');
-}
-
-static void print_command(const struct session *ses, const char *path, const struct finding *f)
-{
-	fputs("  reproduce faultline run ", stdout);
-	print_word(path);
-	if (f->plan[0]) {
-		fputs(" --fault ", stdout);
-		print_word(f->plan);
-	}
-	if (ses->machine) {
-		fputs(" --machine ", stdout);
-		print_word(ses->machine);
-	}
-	if (strcmp(ses->alloc->name, "malloc"))
-		printf(" --allocator %s", ses->alloc->name);
-	putchar('\n');
 }
 
 static void print_field(const char *name, const char *text)
@@ -134,11 +216,15 @@ void report_finding(struct session *ses, const char *path, const struct finding_
 		printf("  file      %s (this bucket was shown above)\n", path);
 		return;
 	}
+	if (meaning(&rec->f))
+		print_field("means", meaning(&rec->f));
 	print_field("expected", rec->f.expected);
 	print_field("actual", rec->f.actual);
 	print_field("file", path);
 	fputs(rec->context, stdout);
 	if (!rec->f.confirmed)
 		puts("  note      not seen again when tried alone in a fresh machine");
-	print_command(ses, path, &rec->f);
+	fputs("  reproduce ", stdout);
+	put_command(stdout, ses, path, rec);
+	putchar('\n');
 }

@@ -64,6 +64,7 @@ int session_init(struct session *ses, const char *command)
 		.isolate = true,
 		.alloc = fl_allocator_find("malloc"),
 		.check = CHECK_FULL,
+		.repeat = 1,
 		.started = now_ns(),
 	};
 	ses->shared = mmap(NULL, sizeof(*ses->shared), PROT_READ | PROT_WRITE,
@@ -84,57 +85,6 @@ void session_end(struct session *ses)
 	free(ses->buckets);
 	ses->shared = NULL;
 	ses->buckets = NULL;
-}
-
-/* ---- options -------------------------------------------------------------------------------- */
-
-/* Sets k=v,... on cfg. 0, or -EINVAL with a line in why. */
-static int apply_machine(struct machine_config *cfg, const char *text, char *why, size_t why_len)
-{
-	while (*text) {
-		size_t len = strcspn(text, ","), name = strcspn(text, "=,");
-		int err;
-
-		if (name >= len) {
-			snprintf(why, why_len, "'%.*s' is not NAME=VALUE", (int)len, text);
-			return -EINVAL;
-		}
-		err = machine_config_set(cfg, text, name, text + name + 1, len - name - 1, why,
-					 why_len);
-		if (err)
-			return err;
-		text += len + (text[len] == ',');
-	}
-	return 0;
-}
-
-int session_machine(struct session *ses, const char *text)
-{
-	struct machine_config cfg;
-	char why[160];
-
-	machine_config_init(&cfg);
-	if (apply_machine(&cfg, text, why, sizeof(why)))
-		return usage_error(ses->command, "--machine: %s", why);
-	ses->machine = text;
-	return 0;
-}
-
-int session_allocator(struct session *ses, const char *name)
-{
-	const struct fl_allocator_ops *ops;
-	char names[128] = "";
-
-	if (strchr(name, '/'))
-		return usage_error(ses->command, "--allocator %s: loading one is not supported yet",
-				   name);
-	ses->alloc = fl_allocator_find(name);
-	if (ses->alloc)
-		return 0;
-	for (unsigned int i = 0; (ops = fl_allocator_at(i)); i++)
-		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
-			 i ? ", " : "", ops->name);
-	return usage_error(ses->command, "--allocator %s: there are %s", name, names);
 }
 
 /* ---- records, and the side that makes them -------------------------------------------------- */
@@ -178,6 +128,7 @@ static void describe(struct finding_record *rec, const struct program *p)
 	char text[160];
 	size_t at = 0;
 
+	rec->marks = p->nr_faults != 0;
 	if (!p->nr_ops)
 		return;
 	if (op == UINT32_MAX) {
@@ -224,7 +175,7 @@ bool worker_load(struct worker *w, struct program *p, struct machine_config *cfg
 		goto bad;
 	}
 	if (w->ses->machine)
-		apply_machine(cfg, w->ses->machine, why, sizeof(why));
+		apply_machine(cfg, p, w->ses->machine, why, sizeof(why));
 	if (machine_config_check(cfg, why, sizeof(why))) {
 		snprintf(res->message, sizeof(res->message), "%s: %s", w->path, why);
 		goto bad;
@@ -249,6 +200,8 @@ void worker_target(struct worker *w, const struct program *p, const struct machi
 		.check = w->ses->check,
 		/* only text has lines, and only there somebody meant what is expected */
 		.expectations = p->nr_ops && p->ops[0].line,
+		.no_marks = w->ses->no_marks,
+		.max_ops = w->ses->max_ops,
 		.fi = &sh->fi,
 		.cover = &sh->cover,
 		.position = &sh->op,
@@ -382,6 +335,7 @@ static void reset_shared(struct shared *sh)
 	sh->op = UINT32_MAX;
 	sh->nr_ops = 0;
 	memset(&sh->t, 0, sizeof(sh->t));
+	memset(&sh->sweep, 0, sizeof(sh->sweep));
 }
 
 __attribute__((noreturn)) static void child(struct session *ses, const char *path, int fd, int err)
@@ -514,9 +468,10 @@ static void crash_finding(struct session *ses, const struct supervised *s, struc
 	snprintf(f->name, sizeof(f->name), "%s",
 		 f->op == UINT32_MAX || fi->op_kind >= NR_OPS ? "teardown"
 							      : op_table[fi->op_kind].name);
+	f->by_sweep = !sh->t.running && (s->in.done || !fi->armed || !fi->op_delivered);
 	if (s->in.done)
 		return;
-	if (sh->t.marks) {
+	if (sh->t.running) {
 		target_faults(&sh->t, f);
 	} else if (fi->armed && fi->op_delivered) {
 		f->nr_faults = 1;
@@ -562,6 +517,16 @@ static void take_described(struct session *ses, const char *path, struct finding
 		take_record(ses, path, REC_FINDING, rec, sizeof(*rec), NULL);
 }
 
+/* What is known of a child that did not send its result. */
+static void salvage(const struct session *ses, struct file_result *res)
+{
+	const struct shared *sh = ses->shared;
+
+	*res = (struct file_result){.ops = sh->nr_ops, .cut = true, .cut_op = sh->op};
+	if (ses->salvage)
+		ses->salvage(ses, res);
+}
+
 static void crashed(struct session *ses, const char *path, struct supervised *s,
 		    struct file_result *res)
 {
@@ -573,14 +538,8 @@ static void crashed(struct session *ses, const char *path, struct supervised *s,
 
 	crash_finding(ses, s, &rec.f);
 	finding_bucket(&rec.f, bucket);
-	if (!s->in.done) {
-		*res = (struct file_result){.ops = ses->shared->nr_ops};
-		/* what a sweep had counted is gone with it, and its sums must hold */
-		if (ses->shared->t.marks) {
-			res->met = ses->shared->fi.stats.met;
-			res->delivered = ses->shared->fi.stats.delivered;
-		}
-	}
+	if (!s->in.done)
+		salvage(ses, res);
 	if (!s->hung && !supervise(ses, path, &again, &ignored) && died(&again)) {
 		crash_finding(ses, &again, &f);
 		finding_bucket(&f, bucket_again);
@@ -588,7 +547,6 @@ static void crashed(struct session *ses, const char *path, struct supervised *s,
 	}
 	crash_free(&again.report);
 	take_described(ses, path, &rec);
-	res->findings++;
 	res->code = EXIT_CLEAN;
 }
 
@@ -615,6 +573,7 @@ static void one_file(struct session *ses, const char *path)
 {
 	struct file_result res = {0};
 	struct supervised s = {0};
+	u64 before = ses->nr_reported;
 
 	if (!ses->isolate) {
 		struct worker w = {.ses = ses, .path = path, .fd = -1};
@@ -629,10 +588,12 @@ static void one_file(struct session *ses, const char *path)
 			return;
 		}
 		crash_echo(&s.report);
-		if (interrupted)
-			goto out;
-		if (died(&s))
+		if (interrupted && !s.in.done)
+			salvage(ses, &res);
+		else if (died(&s) && !interrupted)
 			crashed(ses, path, &s, &res);
+		/* also those that came before the child died */
+		res.findings = ses->nr_reported - before;
 	}
 	if (res.code) {
 		say("%s", res.message);
@@ -644,8 +605,27 @@ static void one_file(struct session *ses, const char *path)
 	add_total(ses, &res);
 	ses->result(ses, path, &res);
 	ses->status = exit_worst(ses->status, output_flush());
-out:
 	crash_free(&s.report);
+}
+
+static void bad_file(struct session *ses, const struct bad_file *bad)
+{
+	struct file_result res = {.code = EXIT_USAGE};
+
+	snprintf(res.message, sizeof(res.message), "%s: %s", bad->path, bad->why);
+	say("%s", res.message);
+	ses->errors++;
+	ses->status = exit_worst(ses->status, EXIT_USAGE);
+	ses->result(ses, bad->path, &res);
+}
+
+const char *verdict_name(const struct file_result *res)
+{
+	if (res->code)
+		return "error";
+	if (res->findings)
+		return "finding";
+	return res->cut ? "interrupted" : "clean";
 }
 
 int session_run(struct session *ses, const struct file_list *files)
@@ -654,7 +634,6 @@ int session_run(struct session *ses, const struct file_list *files)
 	bool need_stdin = false;
 
 	ses->nr_files = files->nr;
-	ses->status = exit_worst(ses->status, files->status);
 	if (ses->isolate) {
 		sigaction(SIGINT, &act, NULL);
 		sigaction(SIGTERM, &act, NULL);
@@ -665,6 +644,8 @@ int session_run(struct session *ses, const struct file_list *files)
 		say("cannot read standard input: %s", strerror(errno));
 		return EXIT_ENV;
 	}
+	for (size_t i = 0; i < files->nr_bad; i++)
+		bad_file(ses, &files->bad[i]);
 	for (ses->file = 0; ses->file < files->nr && !interrupted; ses->file++) {
 		/* nobody reads any more, or the disk is full: what comes would be lost */
 		if (ferror(stdout))

@@ -7,7 +7,10 @@
 #ifndef FAULTLINE_SESSION_H
 #define FAULTLINE_SESSION_H
 
+#include <getopt.h>
+
 #include "cli.h"
+#include "sweep.h"
 #include "target.h"
 
 struct shared {
@@ -15,7 +18,8 @@ struct shared {
 	volatile u32 nr_ops; /* of the program, 0: not loaded yet */
 	struct fi fi;
 	struct target t;
-	struct cover cover; /* of all programs so far */
+	struct sweep_stats sweep; /* of the program so far */
+	struct cover cover;	  /* of all programs so far */
 };
 
 /* A finding and the lines of the program around its operation. */
@@ -23,6 +27,7 @@ struct finding_record {
 	struct finding f;
 	char text[160];	    /* the operation */
 	char context[1024]; /* lines ready to be shown */
+	bool marks;	    /* the program has some */
 };
 
 struct file_result {
@@ -32,7 +37,10 @@ struct file_result {
 	u64 met, delivered, benign, masked, executed_ops, children, artefacts, replay_ops;
 	u64 findings;
 	u64 trace_hash;
+	u32 runs; /* that agreed */
 	bool has_hash;
+	bool cut;   /* the child died or was stopped: counts are those up to then */
+	u32 cut_op; /* where, UINT32_MAX: not in an operation */
 };
 
 struct session;
@@ -55,6 +63,8 @@ void worker_target(struct worker *w, const struct program *p, const struct machi
 
 typedef void (*job_fn)(struct worker *w, struct file_result *res);
 typedef void (*result_fn)(struct session *ses, const char *path, const struct file_result *res);
+/* Fills the counts of a child that did not get to say them from what it left in ses->shared. */
+typedef void (*salvage_fn)(const struct session *ses, struct file_result *res);
 
 struct bucket_name {
 	char s[13];
@@ -68,9 +78,13 @@ struct session {
 	enum check_level check;
 	const struct fi_plan *plan; /* of the command line, or NULL */
 	const char *plan_text;
+	bool no_marks;
+	u32 max_ops, repeat;
+	u32 classes, modes; /* of a sweep, 0: all */
 	job_fn job;
 	const void *job_arg;
 	result_fn result;
+	salvage_fn salvage; /* or NULL */
 
 	struct shared *shared;
 	int status;
@@ -94,9 +108,33 @@ bool session_interrupted(void);
 /* The status, with standard output pushed out. After Ctrl-C it does not return. */
 int session_exit(struct session *ses, int status);
 
-/* Options that run, sweep and sites share. 0, or EXIT_USAGE after a line. */
-int session_machine(struct session *ses, const char *text);
-int session_allocator(struct session *ses, const char *name);
+/* "clean", "finding", "interrupted" or "error". */
+const char *verdict_name(const struct file_result *res);
+
+/* ---- options.c: the command line of run, sweep and sites ------------------------------------ */
+
+/* k=v,... of --machine on a machine and, for teardown, on a program. 0, or -EINVAL with a line. */
+int apply_machine(struct machine_config *cfg, struct program *p, const char *text, char *why,
+		  size_t why_len);
+
+struct command {
+	const char *name, *help;
+	/* Its own options: 'm', 'a', 'n', 'j' and 'h' are machine, allocator, no-isolate, json and
+	 * help, which session_begin() handles. */
+	const struct option *options;
+	/* One of the others: 0, or an exit code after a line. */
+	int (*option)(struct session *ses, int c, char **argv, void *arg);
+	void *arg;
+};
+
+/*
+ * Makes the session of a command and reads its options; FILE... begins at argv[optind]. False: the
+ * command is over and *status its exit code.
+ */
+bool session_begin(struct session *ses, const struct command *cmd, int argc, char **argv,
+		   int *status);
+/* Runs all FILE... The total is the caller's to print. */
+int session_files(struct session *ses, int argc, char **argv);
 
 /* ---- report.c: findings as text and JSON ---------------------------------------------------- */
 

@@ -174,6 +174,14 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 /* ---- files: also what AFL++'s build does with arguments ------------------------------------- */
 
+/* Decoded as bytes a text would be a program too, though not the one that was meant. */
+static bool is_text(const uint8_t *data, size_t size)
+{
+	static const char magic[] = "# faultline ";
+
+	return size >= sizeof(magic) - 1 && !memcmp(data, magic, sizeof(magic) - 1);
+}
+
 static int replay(const char *path)
 {
 	FILE *in = strcmp(path, "-") ? fopen(path, "re") : stdin;
@@ -196,6 +204,11 @@ static int replay(const char *path)
 	} else if (size > PROG_MAX_BYTES) {
 		fprintf(stderr, "fuzz_lifecycle: %s: larger than 1 MiB\n", path);
 		status = 2;
+	} else if (is_text(data, size)) {
+		fprintf(stderr,
+			"fuzz_lifecycle: %s: is text, and this takes bytes: use faultline run\n",
+			path);
+		status = 2;
 	} else {
 		LLVMFuzzerTestOneInput(data, size);
 	}
@@ -207,15 +220,22 @@ static int replay(const char *path)
 
 static int replay_files(char **paths)
 {
-	int status = 0, nr = 0;
+	int status = 0, nr = 0, errors = 0;
 
-	for (; *paths; paths++, nr++) {
+	for (; *paths; paths++) {
 		int ret = replay(*paths);
 
+		if (ret)
+			errors++;
+		else
+			nr++;
 		if (ret > status)
 			status = ret;
 	}
-	fprintf(stderr, "%d files replayed, no finding\n", nr);
+	fprintf(stderr, "%d files replayed, no finding", nr);
+	if (errors)
+		fprintf(stderr, "; %d could not be", errors);
+	fputc('\n', stderr);
 	return status;
 }
 

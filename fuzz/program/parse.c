@@ -682,6 +682,8 @@ static int parse_op_code(struct parser *ps, u32 *code)
 		return expected(ps, "an operation");
 	if (word_is(w, "sched"))
 		return not_yet(ps, "sched(tN, cpu)");
+	if (word_is(w, "op"))
+		return not_yet(ps, "op @point:n { ops }");
 	for (*code = 0; *code < NR_OPS && !word_is(w, op_table[*code].name); ++*code)
 		;
 	if (*code == NR_OPS)
@@ -734,7 +736,7 @@ static int parse_op(struct parser *ps)
 
 	if (word_is(task, "sched"))
 		return not_yet(ps, "sched(tN, cpu)");
-	if (peek(ps) == '{' || peek(ps) == '}' || peek(ps) == '@')
+	if (word_is(task, "op") || peek(ps) == '{' || peek(ps) == '}' || peek(ps) == '@')
 		return not_yet(ps, "op @point:n { ops }");
 	if (!is_name(task, 't'))
 		return expected(ps, "the task that acts (tN:)");

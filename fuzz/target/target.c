@@ -17,8 +17,9 @@ const char *const check_level_names[NR_CHECK_LEVELS] = {"off", "touched", "full"
 
 static void note_fault(struct target *t, const struct fi_point *point)
 {
-	if (t->nr_faults < TARGET_MAX_FAULTS)
-		t->faults[t->nr_faults] = *point;
+	if (t->nr_faults >= TARGET_MAX_FAULTS)
+		memmove(t->faults, t->faults + 1, sizeof(t->faults) - sizeof(t->faults[0]));
+	t->faults[t->nr_faults < TARGET_MAX_FAULTS ? t->nr_faults : TARGET_MAX_FAULTS - 1] = *point;
 	t->nr_faults++;
 	if (declared_optional(point)) {
 		t->hit_soft = true;
@@ -26,7 +27,8 @@ static void note_fault(struct target *t, const struct fi_point *point)
 		t->hit_hard = true;
 		t->hard = *point;
 	}
-	if (!t->marks || !t->p->ops[t->op].nr_faults || t->nr_mark_faults == FI_MAX_ITEMS)
+	if (!t->running || t->opt.no_marks || !t->p->ops[t->op].nr_faults ||
+	    t->nr_mark_faults == FI_MAX_ITEMS)
 		return;
 	t->mark_items[t->nr_mark_faults++] = (struct fi_item){
 		.op = point->op,
@@ -268,7 +270,7 @@ static bool touches_all(enum op_code code)
 /* After an operation of a task that had the mm `before` when it began. */
 static void check_op(struct target *t, const struct target_task *task, struct mm_struct *before)
 {
-	bool run_mode = t->marks, faulted = t->opt.fi->op_delivered != 0;
+	bool run_mode = t->running, faulted = t->opt.fi->op_delivered != 0;
 	struct mm_struct *after = task->tsk ? task->tsk->mm : NULL;
 	struct violations vs = {0};
 
@@ -340,7 +342,7 @@ static bool expectations_hold(const struct target *t)
 {
 	if (!t->opt.expectations)
 		return false;
-	if (t->marks)
+	if (t->running && !t->opt.no_marks)
 		return !t->plan || !t->plan->nr || !t->nr_faults;
 	return !t->p->nr_faults && !t->nr_faults;
 }
@@ -399,9 +401,9 @@ static void observe_into(struct target *t, struct target_obs *obs)
 
 static bool may_be_refused(const struct target *t, u32 op)
 {
-	if (!t->marks || t->opt.check == CHECK_OFF)
+	if (!t->running || t->opt.check == CHECK_OFF)
 		return false;
-	if (t->p->ops[op].nr_faults)
+	if (!t->opt.no_marks && t->p->ops[op].nr_faults)
 		return true;
 	for (u32 i = 0; t->plan && i < t->plan->nr; i++)
 		if (t->plan->items[i].op == FI_OP_ANY || t->plan->items[i].op == op)
@@ -472,7 +474,7 @@ static void target_apply(void *s, u32 op, struct outcome *out)
 		return;
 	if (t->opt.position)
 		*t->opt.position = op;
-	if (t->marks)
+	if (t->running && !t->opt.no_marks)
 		arm_marks(t, op);
 	fi_op_begin(t->opt.fi, op, o->code);
 
@@ -633,7 +635,7 @@ static int plan_fits(const struct target *t, const struct fi_plan *plan)
 {
 	u32 most = 0;
 
-	for (u32 i = 0; i < t->p->nr_ops; i++)
+	for (u32 i = 0; i < t->p->nr_ops && !t->opt.no_marks; i++)
 		if (t->p->ops[i].nr_faults > most)
 			most = t->p->ops[i].nr_faults;
 	return (plan ? plan->nr : 0) + most <= FI_MAX_ITEMS ? 0 : -E2BIG;
@@ -653,7 +655,7 @@ int target_run(struct target *t, const struct fi_plan *plan, struct target_resul
 	err = plan_fits(t, plan);
 	if (err)
 		return err;
-	t->marks = true;
+	t->running = true;
 	t->plan = plan;
 	t->nr_findings = 0;
 	fi_arm(fi, plan ? plan : &none);
@@ -678,7 +680,7 @@ int target_run(struct target *t, const struct fi_plan *plan, struct target_resul
 		target_teardown(t);
 	fi_disarm(fi);
 	fi_record(fi, NULL, 0);
-	t->marks = false;
+	t->running = false;
 	t->plan = NULL;
 
 	res->ops = t->nr_run;

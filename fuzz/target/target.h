@@ -71,6 +71,7 @@ struct target_options {
 	enum check_level check;
 	/* Judge what the program expects. Of a fuzzer's bytes that means nothing. */
 	bool expectations;
+	bool no_marks;	     /* target_run() leaves the program's marks out, as a sweep does */
 	u32 max_ops;	     /* operations that run before the rest is left out, 0: all */
 	struct fi *fi;	     /* the injector; the caller's, so that it may lie in shared memory */
 	struct cover *cover; /* or NULL */
@@ -103,15 +104,15 @@ struct target {
 	struct file **files;	   /* by fN; NULL: not open */
 	s64 *results;		   /* by rN */
 	bool *result_known;
-	u32 *order;  /* room for one number per task */
-	u32 nr_run;  /* operations applied and not skipped */
-	bool broken; /* the machine must not be touched any more */
-	bool marks;  /* the program's marks are armed: not in a sweep */
+	u32 *order;   /* room for one number per task */
+	u32 nr_run;   /* operations applied and not skipped */
+	bool broken;  /* the machine must not be touched any more */
+	bool running; /* in target_run(), not in a sweep */
 	const struct fi_plan *plan;
 	u32 nr_mark_faults; /* delivered marks kept in mark_items */
 	struct fi_item mark_items[FI_MAX_ITEMS];
 	u32 nr_faults;
-	struct fi_point faults[TARGET_MAX_FAULTS];
+	struct fi_point faults[TARGET_MAX_FAULTS]; /* the latest of them, in order */
 	/*
 	 * Of the operation in progress: the first refusal that it must not survive, and whether one
 	 * was refused that it may or may not survive. Then the state before, if that may happen.

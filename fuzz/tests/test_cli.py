@@ -101,16 +101,33 @@ class Usage(Cli):
         self.error("gen", "--seed", "x", code=2, says="--seed")
 
     def test_reserved(self):
-        for line in ("t0: fork() @dup_mm:1 { t0: yield() }", "sched(t0, 1)"):
+        for line in ("t0: fork() @dup_mm:1 { t0: yield() }", "sched(t0, 1)", "op @point:n { ops }",
+                     "t0: op @dup_mm:1 { t0: yield() }"):
             p = self.write("r.prog", f"# faultline 1\n{line}\n")
             self.error("fmt", p, code=2, says=[f"{p}:2", "not supported yet"])
 
 
 class BadInput(Cli):
     def test_not_there(self):
+        (self.dir / "e").mkdir()
         r = self.cli("run", self.dir / "none.prog", self.good, code=2)
         self.assertIn(b"none.prog", r.stderr)
         self.assertIn(b"good.prog", r.stdout)
+        for command in ("run", "sweep"):
+            rows = self.rows(command, "--json", self.dir / "none.prog", self.good, self.dir / "e", code=2)
+            self.assertEqual([r.get("verdict") for r in rows], ["error", "error", "clean", None])
+            self.assertIn("No such file", rows[0]["message"])
+            self.assertIn("no programs", rows[1]["message"])
+            self.assertEqual(rows[-1]["errors"], 2)
+            self.assertIn(b"error    ", self.cli(command, self.dir / "none.prog", code=2).stdout)
+
+    def test_not_a_file(self):
+        """Nobody writes into it: whoever opened it would wait for ever."""
+        fifo = self.dir / "fifo.prog"
+        os.mkfifo(fifo)
+        for path in (fifo, "/dev/zero"):
+            self.error("fmt", path, code=2, says=[path, "not a regular file"])
+            self.error("run", path, code=2, says=[path, "not a regular file"])
 
     def test_line_is_named(self):
         p = self.write("bad.prog", "# faultline 1\nt0: yield()\nt0: jump()\n")
@@ -192,7 +209,8 @@ class Output(Cli):
     def test_reader_gone(self):
         r, w = os.pipe()
         os.close(r)
-        self.cli("run", self.good, code=3, stdout=w)
+        for command in ("run", "sweep"):
+            self.assertEqual(self.cli(command, self.good, code=3, stdout=w).stderr, b"")
         os.close(w)
 
     def test_files(self):
@@ -260,10 +278,32 @@ class Run(Cli):
         self.assertIn(b"failed nothing", self.cli("run", "--fault", "page:9999", self.write(
             "n.prog", "# faultline 1\nt0: yield()\n")).stderr)
 
+    def test_no_marks(self):
+        self.assertEqual(self.rows("run", "--json", "--no-marks", self.good)[0]["delivered"], 0)
+        row = self.rows("run", "--json", "--no-marks", "--fault", "op=3.slab@dup_mmap_vma:1", self.good)[0]
+        self.assertEqual(row["delivered"], 1)
+
+    def test_counts_skipped(self):
+        p = self.write("s.prog", "# faultline 1\nt0: exit()\nt0: yield()\n")
+        self.assertEqual(self.rows("run", "--json", p)[-1]["executed"], 1)
+        self.assertIn(b"2 ops (1 executed, 1 skipped", self.cli("run", p).stdout)
+
+    def test_reproduce(self):
+        p = self.write("a b.prog", WRONG)
+        row = self.rows("run", "--json", "--machine", "cpus=1", "--fault", "page:99", p, code=1)[0]
+        self.assertEqual(row["reproduce"], f"{FAULTLINE} run '{p}' --fault page:99 --machine cpus=1")
+        again = subprocess.run(row["reproduce"], shell=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(again.returncode, 1)
+        self.assertIn(row["bucket"], again.stdout.decode())
+        self.assertIn(f"  reproduce {FAULTLINE} run '{p}'\n", self.cli("sweep", p, code=1).stdout.decode())
+
     def test_machine(self):
         a = self.rows("run", "--json", self.good)[0]
         b = self.rows("run", "--json", "--machine", "levels=4,cpus=1", self.good)[0]
         self.assertNotEqual(a["met"], b["met"])
+        for order in ("oldest", "shuffle:3"):
+            self.rows("run", "--json", "--machine", f"teardown={order},cpus=1", self.good)
+        self.error("run", "--machine", "teardown=never", self.good, code=2, says="shuffle:SEED")
 
     def test_allocators_agree(self):
         a = self.rows("run", "--json", self.good)[0]
@@ -273,7 +313,10 @@ class Run(Cli):
     def test_repeat_and_isolation(self):
         a = self.rows("run", "--json", "--repeat", "20", self.good)[0]
         b = self.rows("run", "--json", "--no-isolate", self.good)[0]
+        self.assertEqual((a.pop("runs"), b.pop("runs")), (20, 1))
         self.assertEqual(a, b)
+        self.assertIn(b"20 of 20 runs agree", self.cli("run", "--repeat", "20", self.good).stdout)
+        self.error("run", "--repeat", "x", self.good, code=2, says="from 1 to 1000000")
         self.rows("run", "--json", "--no-isolate", self.wrong, code=1)
 
     def test_trace(self):
@@ -326,6 +369,7 @@ class Sweep(Cli):
     def test_nothing_delivered_says_so(self):
         p = self.write("n.prog", "# faultline 1\nt0: yield()\n")
         self.assertIn(b"nothing was delivered", self.cli("sweep", p).stdout)
+        self.assertNotIn(b"nothing was delivered", self.cli("sweep", self.wrong, code=1).stdout)
 
     def test_bad_expectation_is_found(self):
         rows = self.rows("sweep", "--json", self.wrong, code=1)
@@ -388,6 +432,8 @@ class Programs(Cli):
 
     def test_reference(self):
         self.assertIn(b"| `mprotect` |", self.cli("fmt", "--ops").stdout)
+        for option in (b"--ops", b"--no-expectations"):
+            self.assertIn(option, self.cli("fmt", "--help").stdout)
 
 
 class Crashes(Cli):
@@ -421,6 +467,26 @@ class Crashes(Cli):
                          [("run", "finding"), ("finding", None), ("run", "finding"), ("total", None)])
         self.assertEqual((rows[-1]["files"], rows[-1]["findings"]), (2, 2))
 
+    def stop_sweep(self, kill):
+        """A sweep that takes a while, stopped by kill(process, child) once it has begun."""
+        long = self.write("long.prog", self.cli("gen", "--seed", "3", "--ops", "1500").stdout)
+        p = self.start("sweep", "--json", long)
+        child = self.child_of(p)
+        time.sleep(1)
+        kill(p, child)
+        out, err = p.communicate(timeout=200)
+        return p.returncode, [json.loads(x) for x in out.splitlines()], err
+
+    def test_sweep_interrupted(self):
+        code, rows, _ = self.stop_sweep(lambda p, _: p.send_signal(signal.SIGINT))
+        self.assertEqual(code, -signal.SIGINT)
+        self.assertEqual([r["type"] for r in rows], ["sweep", "total"])
+        sweep, total = rows
+        self.assertEqual(sweep["verdict"], "interrupted")
+        self.assertEqual(sweep["met"], sweep["delivered"] + sweep["masked"])
+        self.assertEqual(sweep["not_tried"], sweep["masked"])
+        self.assertTrue(total["interrupted"])
+
     def test_interrupt(self):
         p = self.start("run", "--json", "--repeat", "1000000", self.good, self.good)
         child = self.child_of(p)
@@ -444,6 +510,11 @@ class Harness(Cli):
         r = subprocess.run([FUZZ, self.dir / "none"], stderr=subprocess.PIPE)
         self.assertEqual(r.returncode, 2)
         self.assertIn(b"none", r.stderr)
+        self.assertIn(b"0 files replayed, no finding; 1 could not be", r.stderr)
+        r = subprocess.run([FUZZ, self.good, self.dir / "b"], stderr=subprocess.PIPE)
+        self.assertEqual(r.returncode, 2)
+        self.assertIn(b"faultline run", r.stderr)
+        self.assertIn(b"1 files replayed", r.stderr)
 
 
 if __name__ == "__main__":
