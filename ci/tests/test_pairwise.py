@@ -30,6 +30,10 @@ VALUES = {
     "overcommit": [0, 1, 2],
     "overcommit_ratio": [50, 100],
     "max_map_count": [65530, 24],
+    "limit_as": [68719476736, 100],
+    "limit_data": [68719476736, 2],
+    "limit_stack": [2048, 64],
+    "stack_guard": ["none", "page"],
     "limit_memlock": [2048, 2],
     "max_tasks": [256, 4],
     "seqnum_bits": [32, 2],
@@ -39,7 +43,9 @@ VALUES = {
 }
 
 # With these off their defaults a call may rightly return something else than its seed expects.
-CHANGES_RESULTS = {"profile", "ldt", "mem", "overcommit", "overcommit_ratio", "max_map_count", "limit_memlock",
+CHANGES_RESULTS = {"profile", "ldt", "mem", "overcommit", "overcommit_ratio",
+                   "max_map_count", "limit_as",
+                   "limit_data", "limit_stack", "stack_guard", "limit_memlock",
                    "max_tasks"}
 
 
