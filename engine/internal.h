@@ -453,6 +453,17 @@ int do_munmap(struct ctx *cx, struct mm_struct *mm, u64 start, u64 len);
 u64 do_brk(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len);
 struct vm_area_struct *remove_vma(struct ctx *cx, struct vm_area_struct *vma);
 void exit_mmap(struct ctx *cx, struct mm_struct *mm);
+/* Within RLIMIT_AS? */
+bool may_expand_vm(const struct ctx *cx, const struct mm_struct *mm, u64 pages);
+/*
+ * Lets a growing VMA begin at the page of address, in free memory below it. -ENOMEM: a limit, the
+ * charge, a neighbour that is not such a VMA, or no anon_vma. Locks: mmap_sem, reading is enough.
+ */
+int expand_stack(struct ctx *cx, struct vm_area_struct *vma, u64 address);
+/* Makes room for the guard page if the access is to what was it. -ENOMEM: there is none. */
+int check_stack_guard_page(struct ctx *cx, struct vm_area_struct *vma, u64 address);
+/* Is the page at address the guard page of a stack? */
+bool stack_guard_page_start(const struct ctx *cx, const struct vm_area_struct *vma, u64 address);
 void vm_stat_account(struct mm_struct *mm, u32 flags, struct file *file, s64 pages);
 
 /* ---- mm/util.c: commit accounting and limits (notes 3.7; facts §9) -------------------------- */

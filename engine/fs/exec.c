@@ -8,9 +8,7 @@
  */
 #include "internal.h"
 
-#define STACK_EXPAND  ((u64)128 << 10)
-#define RLIM_STACK    ((u64)8 << 20)
-#define MAX_ARG_PAGES (RLIM_STACK / 4 / PAGE_SIZE)
+#define STACK_EXPAND ((u64)128 << 10)
 /* Where an image without segments begins its heap. */
 #define EMPTY_IMAGE_BRK 0x400000u
 
@@ -24,7 +22,7 @@ static int check_image(struct ctx *cx, const struct exec_image *image)
 {
 	u64 limit;
 
-	if (nr_arg_pages(image) > MAX_ARG_PAGES)
+	if (nr_arg_pages(image) > cx->m->cfg.limit_stack / 4)
 		return -E2BIG;
 	limit = cx->m->geo.stack_top - nr_arg_pages(image) * PAGE_SIZE - STACK_EXPAND;
 
@@ -105,26 +103,6 @@ err:
 }
 
 /*
- * Lets a stack begin at address. Nothing lies below it in the new mm, and a VMA that only moves its
- * start cannot need an anon_vma. Locks: mmap_sem write.
- */
-static int expand_downwards(struct ctx *cx, struct vm_area_struct *vma, u64 address)
-{
-	struct mm_struct *mm = vma->vm_mm;
-	u64 grow = (vma->vm_start - address) >> PAGE_SHIFT;
-	int err;
-
-	if (anon_vma_prepare(cx, vma))
-		return -ENOMEM;
-	if (security_vm_enough_memory_mm(cx, mm, grow, SITE_expand_stack_acct))
-		return -ENOMEM;
-	vm_stat_account(mm, vma->vm_flags, vma->vm_file, (s64)grow);
-	err = vma_adjust(cx, vma, address, vma->vm_end, vma->vm_pgoff - grow, NULL);
-	BUG_ON(cx, err);
-	return 0;
-}
-
-/*
  * The argument pages weigh on the caller, so that the killer of memory hogs looks at the right
  * task: they count as its anonymous pages until the new mm is in place or given up.
  */
@@ -148,7 +126,7 @@ static int get_arg_page(struct ctx *cx, struct linux_binprm *bprm, u64 pos)
 		int err;
 
 		down_write(cx, &mm->mmap_sem);
-		err = expand_downwards(cx, vma, pos);
+		err = expand_stack(cx, vma, pos);
 		up_write(cx, &mm->mmap_sem);
 		if (err)
 			return err;
@@ -219,6 +197,7 @@ static int setup_arg_pages(struct ctx *cx, struct linux_binprm *bprm)
 {
 	struct mm_struct *mm = cx->curr->mm;
 	struct vm_area_struct *vma = bprm->vma, *prev = NULL;
+	u64 stack_base;
 	int ret;
 
 	down_write(cx, &mm->mmap_sem);
@@ -230,9 +209,11 @@ static int setup_arg_pages(struct ctx *cx, struct linux_binprm *bprm)
 
 	vma->vm_flags &= ~VM_STACK_INCOMPLETE_SETUP;
 
-	/* stays within RLIM_STACK: the arguments take a quarter of that at most */
 	mm->start_stack = bprm->p;
-	if (expand_downwards(cx, vma, vma->vm_start - STACK_EXPAND))
+	stack_base = vma->vm_start - STACK_EXPAND;
+	if (vma->vm_end - stack_base > cx->m->cfg.limit_stack << PAGE_SHIFT)
+		stack_base = vma->vm_end - (cx->m->cfg.limit_stack << PAGE_SHIFT);
+	if (expand_stack(cx, vma, stack_base))
 		ret = -EFAULT;
 
 out_unlock:

@@ -51,6 +51,10 @@ static unsigned int do_anonymous_page(struct ctx *cx, const struct vm_fault *vmf
 	struct vm_area_struct *vma = vmf->vma;
 	struct page *page;
 
+	/* The lowest page of a stack is for nobody: a fault on it asks for one more below. */
+	if (check_stack_guard_page(cx, vma, vmf->addr))
+		return VM_FAULT_SIGSEGV;
+
 	if (!vmf->write) {
 		spin_lock(cx, &vmf->mm->page_table_lock);
 		pt_set(vmf->pt, vmf->idx,
@@ -280,7 +284,16 @@ static bool access_error(const struct vm_area_struct *vma, bool write)
 	return !(vma->vm_flags & (write ? VM_WRITE : VM_ACCESS_FLAGS));
 }
 
-static enum access_result do_page_fault(struct ctx *cx, struct mm_struct *mm, u64 addr, bool write)
+/* Far below the stack pointer an access is a mistake, but ENTER and PUSHA come before it moves. */
+static bool below_stack(const struct ctx *cx, u64 addr, u64 sp)
+{
+	u64 word = cx->m->geo.levels > 3 ? 8 : 4;
+
+	return addr + 65536 + 32 * word < sp;
+}
+
+static enum access_result do_page_fault(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 sp,
+					bool write)
 {
 	enum access_result res = ACCESS_SIGSEGV;
 	struct vm_area_struct *vma;
@@ -288,7 +301,15 @@ static enum access_result do_page_fault(struct ctx *cx, struct mm_struct *mm, u6
 
 	down_read(cx, &mm->mmap_sem);
 	vma = find_vma(cx, mm, addr);
-	if (!vma || vma->vm_start > addr || access_error(vma, write))
+	if (!vma)
+		goto out_up;
+	if (vma->vm_start > addr) {
+		if (!(vma->vm_flags & VM_GROWSDOWN) || below_stack(cx, addr, sp))
+			goto out_up;
+		if (expand_stack(cx, vma, addr))
+			goto out_up;
+	}
+	if (access_error(vma, write))
 		goto out_up;
 	fault = handle_mm_fault(cx, mm, vma, addr, write);
 	if (fault & VM_FAULT_OOM)
@@ -304,6 +325,11 @@ out_up:
 
 enum access_result access_user(struct ctx *cx, u64 addr, bool write, u64 *tag)
 {
+	return access_user_sp(cx, addr, 0, write, tag);
+}
+
+enum access_result access_user_sp(struct ctx *cx, u64 addr, u64 sp, bool write, u64 *tag)
+{
 	struct mm_struct *mm = cx->curr->mm;
 	struct page *page;
 
@@ -313,7 +339,7 @@ enum access_result access_user(struct ctx *cx, u64 addr, bool write, u64 *tag)
 		enum access_result res;
 
 		STEP(cx);
-		res = do_page_fault(cx, mm, addr, write);
+		res = do_page_fault(cx, mm, addr, sp, write);
 		if (res != ACCESS_OK)
 			return res;
 	}

@@ -129,6 +129,8 @@ int populate_vma_page_range(struct ctx *cx, struct vm_area_struct *vma, u64 star
 		pte_t pte = pte_at(cx->m, mm, start);
 
 		STEP(cx);
+		if (stack_guard_page_start(cx, vma, start))
+			continue;
 		if (pte_none(pte) || (write && !(pte & _PAGE_RW))) {
 			unsigned int fault;
 

@@ -23,6 +23,81 @@ void vm_stat_account(struct mm_struct *mm, u32 flags, struct file *file, s64 pag
 	}
 }
 
+bool may_expand_vm(const struct ctx *cx, const struct mm_struct *mm, u64 pages)
+{
+	return mm->total_vm + pages <= cx->m->cfg.limit_as;
+}
+
+/* ---- stack growth (facts §7.15) ------------------------------------------------------------- */
+
+/* May vma become size bytes long, by grow pages? Charges them. -ENOMEM. */
+static int acct_stack_growth(struct ctx *cx, struct vm_area_struct *vma, u64 size, u64 grow)
+{
+	struct mm_struct *mm = vma->vm_mm;
+
+	if (!may_expand_vm(cx, mm, grow))
+		return -ENOMEM;
+	/* The guard page is no part of what the limit is about. */
+	if (cx->m->cfg.stack_guard)
+		size -= PAGE_SIZE;
+	if (size >> PAGE_SHIFT > cx->m->cfg.limit_stack)
+		return -ENOMEM;
+	if (mlock_future_check(cx, mm, vma->vm_flags, grow << PAGE_SHIFT))
+		return -ENOMEM;
+	/* What is not accounted would never be given back: 4.4 charges it all the same. */
+	if (!(vma->vm_flags & VM_ACCOUNT))
+		return 0;
+	return security_vm_enough_memory_mm(cx, mm, grow, SITE_expand_stack_acct);
+}
+
+int expand_stack(struct ctx *cx, struct vm_area_struct *vma, u64 address)
+{
+	const struct vm_area_struct *prev = vma->vm_prev;
+	struct mm_struct *mm = vma->vm_mm;
+	u64 grow;
+	int err;
+
+	address &= PAGE_MASK;
+	if (prev && prev->vm_end == address && !(prev->vm_flags & VM_GROWSDOWN))
+		return -ENOMEM;
+	if (anon_vma_prepare(cx, vma))
+		return -ENOMEM;
+	if (address >= vma->vm_start)
+		return 0;
+	grow = (vma->vm_start - address) >> PAGE_SHIFT;
+	if (grow > vma->vm_pgoff)
+		return -ENOMEM;
+	err = acct_stack_growth(cx, vma, vma->vm_end - address, grow);
+	if (err)
+		return err;
+	if (vma->vm_flags & VM_LOCKED)
+		mm->locked_vm += grow;
+	vm_stat_account(mm, vma->vm_flags, vma->vm_file, (s64)grow);
+	err = vma_adjust(cx, vma, address, vma->vm_end, vma->vm_pgoff - grow, NULL);
+	BUG_ON(cx, err); /* what only moves its start needs nothing of a neighbour */
+	return 0;
+}
+
+bool stack_guard_page_start(const struct ctx *cx, const struct vm_area_struct *vma, u64 address)
+{
+	const struct vm_area_struct *prev = vma->vm_prev;
+
+	if (!cx->m->cfg.stack_guard || !(vma->vm_flags & VM_GROWSDOWN))
+		return false;
+	/* The upper part of a stack that was split has the lower part for that. */
+	return vma->vm_start == address &&
+	       !(prev && prev->vm_end == address && (prev->vm_flags & VM_GROWSDOWN));
+}
+
+int check_stack_guard_page(struct ctx *cx, struct vm_area_struct *vma, u64 address)
+{
+	if (!stack_guard_page_start(cx, vma, address))
+		return 0;
+	if (vma->vm_prev && vma->vm_prev->vm_end == address)
+		return -ENOMEM;
+	return expand_stack(cx, vma, address - PAGE_SIZE);
+}
+
 /* ---- mmap ----------------------------------------------------------------------------------- */
 
 /* Private and writable: each page may become a copy, which is promised memory now. */
@@ -62,15 +137,33 @@ static struct vm_area_struct *vma_alloc(struct ctx *cx, enum fl_site site, struc
 	return vma;
 }
 
+static u64 count_vma_pages_range(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 end)
+{
+	struct vm_area_struct *vma;
+	u64 nr_pages = 0;
+
+	for (vma = find_vma_intersection(cx, mm, addr, end); vma && vma->vm_start < end;
+	     vma = vma->vm_next) {
+		STEP(cx);
+		nr_pages += (min_u64(end, vma->vm_end) - max_u64(addr, vma->vm_start)) >>
+			    PAGE_SHIFT;
+	}
+	return nr_pages;
+}
+
 /* From the moment that the old mappings are gone a failure leaves a hole (facts §7.9, A-49). */
 static u64 mmap_region(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u64 len,
 		       u32 vm_flags, pgoff_t pgoff)
 {
 	struct vm_area_struct *vma, *prev;
 	struct rb_node **link, *parent;
-	u64 charged = 0;
+	u64 charged = 0, pages = len >> PAGE_SHIFT;
 	int err;
 
+	/* What has to make way counts for the new mapping, be it fixed or not (B-07). */
+	if (!may_expand_vm(cx, mm, pages) &&
+	    !may_expand_vm(cx, mm, pages - count_vma_pages_range(cx, mm, addr, addr + len)))
+		return (u64)-ENOMEM;
 	if (clear_old_mappings(cx, mm, addr, len, &prev, &link, &parent))
 		return (u64)-ENOMEM;
 
@@ -174,6 +267,8 @@ static int file_mmap_permission(const struct file *file, u32 prot, u32 flags, u3
 			return -EPERM;
 		*vm_flags &= ~VM_MAYEXEC;
 	}
+	if (*vm_flags & VM_GROWSDOWN)
+		return -EINVAL;
 	return 0;
 }
 
@@ -215,6 +310,8 @@ u64 do_mmap(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u
 
 	vm_flags |= (prot & VM_ACCESS_FLAGS) | mm->def_flags | VM_MAYREAD | VM_MAYWRITE |
 		    VM_MAYEXEC;
+	if (flags & MAP_GROWSDOWN)
+		vm_flags |= VM_GROWSDOWN;
 	if (flags & MAP_LOCKED) {
 		if (!can_do_mlock(cx))
 			return (u64)-EPERM;
@@ -230,6 +327,8 @@ u64 do_mmap(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u
 	} else {
 		switch (flags & MAP_TYPE) {
 		case MAP_SHARED:
+			if (vm_flags & VM_GROWSDOWN)
+				return (u64)-EINVAL;
 			pgoff = 0;
 			vm_flags |= VM_SHARED | VM_MAYSHARE;
 			break;
@@ -394,6 +493,8 @@ u64 do_brk(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len)
 		return (u64)-EAGAIN;
 	if (clear_old_mappings(cx, mm, addr, len, &prev, &link, &parent))
 		return (u64)-ENOMEM;
+	if (!may_expand_vm(cx, mm, len >> PAGE_SHIFT))
+		return (u64)-ENOMEM;
 	if ((u64)mm->map_count > cx->m->cfg.max_map_count)
 		return (u64)-ENOMEM;
 	if (security_vm_enough_memory_mm(cx, mm, len >> PAGE_SHIFT, SITE_do_brk_acct))
@@ -427,6 +528,9 @@ s64 sys_brk(struct ctx *cx, u64 brk)
 		return 0;
 	down_write(cx, &mm->mmap_sem);
 	if (brk < mm->start_brk)
+		goto out;
+	if ((brk - mm->start_brk) >> PAGE_SHIFT >= cx->m->cfg.limit_data &&
+	    brk - mm->start_brk > cx->m->cfg.limit_data << PAGE_SHIFT)
 		goto out;
 	newbrk = PAGE_ALIGN(brk);
 	oldbrk = PAGE_ALIGN(mm->brk);

@@ -161,7 +161,26 @@ static u64 huge_unmapped_area(struct ctx *cx, struct mm_struct *mm, u64 len)
 static bool wants_huge(const struct ctx *cx, u64 addr, u64 len, u32 map_flags)
 {
 	return !addr && (map_flags & MAP_ANONYMOUS) && (map_flags & MAP_PRIVATE) &&
-	       cx->m->geo.levels >= 4 && !(len & (HUGE_SIZE - 1)) && differs(cx, DIFF_aligned_anon);
+	       !(map_flags & MAP_32BIT) && cx->m->geo.levels >= 4 && !(len & (HUGE_SIZE - 1)) &&
+	       differs(cx, DIFF_aligned_anon);
+}
+
+/* Where code of the small model can reach it: bottom-up in the second GiB. */
+static u64 arch_get_unmapped_area_32bit(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len)
+{
+	const u64 begin = 0x40000000, end = 0x80000000;
+
+	if (len > end)
+		return (u64)-ENOMEM;
+	if (addr) {
+		const struct vm_area_struct *vma;
+
+		addr = PAGE_ALIGN(addr);
+		vma = find_vma(cx, mm, addr);
+		if (end - len >= addr && (!vma || addr + len <= vma->vm_start))
+			return addr;
+	}
+	return unmapped_area(cx, mm, len, begin, end);
 }
 
 u64 get_unmapped_area(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len, u32 map_flags)
@@ -175,8 +194,12 @@ u64 get_unmapped_area(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len, u
 
 		if (wants_huge(cx, addr, len, map_flags))
 			huge = huge_unmapped_area(cx, mm, len);
-		addr = !IS_ERR_VALUE(huge) ? huge
-					   : arch_get_unmapped_area_topdown(cx, mm, addr, len);
+		if ((map_flags & MAP_32BIT) && cx->m->geo.levels > 3)
+			addr = arch_get_unmapped_area_32bit(cx, mm, addr, len);
+		else
+			addr = !IS_ERR_VALUE(huge)
+				       ? huge
+				       : arch_get_unmapped_area_topdown(cx, mm, addr, len);
 		if (IS_ERR_VALUE(addr))
 			return addr;
 	}

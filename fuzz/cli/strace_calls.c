@@ -68,6 +68,7 @@ static const struct {
 	{"MAP_FIXED", MF_KEEP, MAP_FIXED},
 	{"MAP_NORESERVE", MF_KEEP, MAP_NORESERVE},
 	{"MAP_STACK", MF_KEEP, MAP_STACK},
+	{"MAP_GROWSDOWN", MF_KEEP, MAP_GROWSDOWN},
 	{"MAP_FIXED_NOREPLACE", MF_DROP, 0}, /* it succeeded: the place was free */
 	{"MAP_32BIT", MF_DROP, 0},	     /* chooses the address, which is recorded */
 	{"MAP_DENYWRITE", MF_DROP, 0},	     /* the kernel ignores these three */
@@ -217,7 +218,7 @@ static int call_mmap(struct importer *im, struct itask *t, struct strace_event *
 	u64 hint, len, offset, addr = e->l.value, end;
 	const char *why = NULL;
 	u32 prot, flags, file = NONE;
-	bool known, stale;
+	bool known, stale, shared_write;
 	struct op *op;
 	int ret = 0;
 
@@ -234,12 +235,9 @@ static int call_mmap(struct importer *im, struct itask *t, struct strace_event *
 		why = "protection";
 	if (!parse_map(text_flags, &flags, &im->ignored, &ret))
 		why = "flag";
-	else if ((flags & MAP_SHARED) && (flags & MAP_ANONYMOUS))
-		why = "shared anonymous";
-	else if ((flags & MAP_SHARED) && (prot & PROT_WRITE))
-		why = "shared writable file";
 	if (ret)
 		return ret;
+	shared_write = (flags & MAP_SHARED) && (prot & PROT_WRITE);
 	len = PAGE_ALIGN(len);
 	if (!in_range(addr, len) || !len || offset_in_page(offset))
 		return st_unsupported(im, t, e, "address");
@@ -262,6 +260,8 @@ static int call_mmap(struct importer *im, struct itask *t, struct strace_event *
 		ret = st_file(im, t, path, (offset + len) >> PAGE_SHIFT, &file);
 		if (ret)
 			return ret;
+		if (shared_write)
+			im->p->ops[im->files[file].op].args[1].val |= FMODE_WRITE;
 	}
 	if ((flags & MAP_PRIVATE) && (prot & PROT_WRITE) && !(flags & MAP_NORESERVE))
 		im->largest = max_u64(im->largest, len >> PAGE_SHIFT);
@@ -276,6 +276,9 @@ static int call_mmap(struct importer *im, struct itask *t, struct strace_event *
 	op->args[5] = st_number(flags & MAP_ANONYMOUS ? 0 : offset);
 	st_expect_value(op, addr);
 	im->report->programmed++;
+	/* Only of a file that the program cannot write is it known that it never will. */
+	if ((flags & MAP_ANONYMOUS) || shared_write)
+		flags &= ~MAP_SHARED;
 	return space_set(t->space, addr, end, SPACE_MAPPED, flags & MAP_SHARED ? ATTR_SHARED : 0);
 }
 
@@ -384,46 +387,128 @@ static int call_brk(struct importer *im, struct itask *t, struct strace_event *e
 	return 0;
 }
 
-/* madvise and the mlock family: they need their range, and the program does not have them yet. */
-static int call_needs(struct importer *im, struct itask *t, struct strace_event *e)
-{
-	struct strace_text advice = {"", 0}, word;
-	u64 addr, len;
-	enum need met;
-	char what[32];
-	int ret = 0;
+/* Advice that means the same here and there. */
+static const struct {
+	const char *word;
+	u32 advice;
+} advices[] = {
+	{"MADV_NORMAL", MADV_NORMAL},	  {"MADV_RANDOM", MADV_RANDOM},
+	{"MADV_DONTNEED", MADV_DONTNEED}, {"MADV_SEQUENTIAL", MADV_SEQUENTIAL},
+	{"MADV_DONTFORK", MADV_DONTFORK}, {"MADV_DOFORK", MADV_DOFORK},
+	{"MADV_DONTDUMP", MADV_DONTDUMP}, {"MADV_DODUMP", MADV_DODUMP},
+};
 
-	if (e->l.result == STRACE_VALUE && arg_number(e, 0, &addr) && arg_number(e, 1, &len)) {
-		len = PAGE_ALIGN(len + offset_in_page(addr));
-		addr &= PAGE_MASK;
-		if (in_range(addr, len))
-			ret = st_need(im, t, addr, addr + len, 0, &met);
-	}
-	if (ret)
-		return ret;
+/* madvise and the mlock family, which need their range. */
+static int call_range(struct importer *im, struct itask *t, struct strace_event *e)
+{
+	bool madvise = strace_is(e->l.name, "madvise"), onfault = false;
+	struct strace_text flags = {"", 0}, word = {"", 0};
+	u64 addr, len, first, arg = 0;
+	enum op_code code = OP_mlock;
+	char what[32];
+	enum need met;
+	struct op *op;
+	u32 i = 0;
+	int ret;
+
 	if (e->l.result != STRACE_VALUE)
 		return st_skipped(im, t, e);
-	if (strace_is(e->l.name, "madvise"))
-		strace_arg(e->l.args, 2, &advice);
-	strace_next_flag(&advice, &word);
-	snprintf(what, sizeof(what), "%.*s", (int)min_u64(word.len, 20), word.p);
-	return st_unsupported(im, t, e, what);
+	if (!arg_number(e, 0, &addr) || !arg_number(e, 1, &len))
+		return bad_args(im, e);
+	strace_arg(e->l.args, 2, &flags);
+	first = addr & PAGE_MASK;
+	if (!in_range(first, PAGE_ALIGN(len + offset_in_page(addr))))
+		return st_unsupported(im, t, e, "address");
+	ret = st_need(im, t, first, PAGE_ALIGN(addr + len), 0, &met);
+	if (ret)
+		return ret;
+	if (madvise) {
+		strace_next_flag(&flags, &word);
+		while (i < ARRAY_SIZE(advices) && !strace_is(word, advices[i].word))
+			i++;
+		if (i == ARRAY_SIZE(advices)) {
+			snprintf(what, sizeof(what), "%.*s", (int)min_u64(word.len, 20), word.p);
+			return st_unsupported(im, t, e, what);
+		}
+		arg = advices[i].advice;
+		code = OP_madvise;
+	} else if (strace_is(e->l.name, "munlock")) {
+		code = OP_munlock;
+	} else if (strace_is(e->l.name, "mlock2")) {
+		while (strace_next_flag(&flags, &word))
+			onfault |= strace_is(word, "MLOCK_ONFAULT");
+		code = OP_mlock2;
+		arg = onfault ? MLOCK_ONFAULT : 0;
+	}
+	if (met != NEED_MET)
+		return st_dependent(im, t, e);
+	ret = st_emit(im, t, code, &op);
+	if (ret)
+		return ret;
+	op->args[0] = st_number(addr);
+	op->args[1] = st_number(len);
+	op->args[2] = st_number(arg);
+	st_expect_value(op, 0);
+	im->report->programmed++;
+	return 0;
 }
 
+/* All of the program's memory is not all that was recorded: what the limit says of it differs. */
 static int call_lock_all(struct importer *im, struct itask *t, struct strace_event *e)
 {
 	return e->l.result == STRACE_VALUE ? st_unsupported(im, t, e, "") : st_skipped(im, t, e);
 }
 
-/*
- * The program has no mremap. What it gives up is unmapped, as it does itself; what it gains is a
- * ghost.
+/* What the program cannot remap is unmapped where it was given up, and a ghost where it has come.
  */
+static int ghost_mremap(struct importer *im, struct itask *t, u64 addr, u64 old_len, u64 now,
+			u64 new_len, bool keep)
+{
+	int ret;
+
+	if (now == addr) {
+		if (new_len < old_len)
+			return unmap_for(im, t, addr + new_len, addr + old_len, SPACE_FREE);
+		return unmap_for(im, t, addr + old_len, now + new_len, SPACE_GHOST);
+	}
+	ret = unmap_for(im, t, now, now + new_len, SPACE_GHOST);
+	if (!ret && !keep)
+		ret = unmap_for(im, t, addr, addr + old_len, SPACE_FREE);
+	return ret;
+}
+
+/* A mapping that moved is moved to where the recording had it. */
+static int emit_mremap(struct importer *im, struct itask *t, u64 addr, u64 old_len, u64 now,
+		       u64 new_len)
+{
+	u8 attr = space_at(t->space, addr, addr + 1).attr;
+	struct op *op;
+	int ret = st_emit(im, t, OP_mremap, &op);
+
+	if (ret)
+		return ret;
+	im->largest = max_u64(im->largest, new_len >> PAGE_SHIFT);
+	op->args[0] = st_number(addr);
+	op->args[1] = st_number(old_len);
+	op->args[2] = st_number(new_len);
+	if (now != addr) {
+		op->args[3] = st_number(MREMAP_MAYMOVE | MREMAP_FIXED);
+		op->args[4] = st_number(now);
+	}
+	st_expect_value(op, now);
+	im->report->programmed++;
+	if (now != addr)
+		ret = space_set(t->space, addr, addr + old_len, SPACE_FREE, 0);
+	else if (new_len < old_len)
+		ret = space_set(t->space, addr + new_len, addr + old_len, SPACE_FREE, 0);
+	return ret ? ret : space_set(t->space, now, now + new_len, SPACE_MAPPED, attr);
+}
+
 static int call_mremap(struct importer *im, struct itask *t, struct strace_event *e)
 {
 	struct strace_text flags = {"", 0}, w;
 	u64 addr, old_len, new_len, now = e->l.value;
-	bool fixed = false, keep = false, stale;
+	bool fixed = false, keep = false, stale = false;
 	enum need met;
 	int ret;
 
@@ -438,26 +523,20 @@ static int call_mremap(struct importer *im, struct itask *t, struct strace_event
 	}
 	old_len = PAGE_ALIGN(old_len);
 	new_len = PAGE_ALIGN(new_len);
-	ret = st_unsupported(im, t, e, "");
-	if (ret || !in_range(addr, old_len) || !in_range(now, new_len))
-		return ret;
+	if (!in_range(addr, old_len) || !in_range(now, new_len))
+		return st_unsupported(im, t, e, "address");
 	ret = st_need(im, t, addr, addr + old_len, 0, &met);
+	if (!ret && now == addr && new_len > old_len)
+		ret = claim_free(im, t, addr + old_len, addr + new_len, &stale);
+	else if (!ret && now != addr && !fixed)
+		ret = claim_free(im, t, now, now + new_len, &stale);
 	if (ret)
 		return ret;
-	if (now == addr) {
-		if (new_len < old_len)
-			return unmap_for(im, t, addr + new_len, addr + old_len, SPACE_FREE);
-		addr += old_len;
-		ret = claim_free(im, t, addr, now + new_len, &stale);
-		return ret ? ret : unmap_for(im, t, addr, now + new_len, SPACE_GHOST);
-	}
-	if (!fixed)
-		ret = claim_free(im, t, now, now + new_len, &stale);
-	if (!ret)
-		ret = unmap_for(im, t, now, now + new_len, SPACE_GHOST);
-	if (!ret && !keep)
-		ret = unmap_for(im, t, addr, addr + old_len, SPACE_FREE);
-	return ret;
+	if (met == NEED_MET && !keep && old_len && !(stale && now == addr))
+		return emit_mremap(im, t, addr, old_len, now, new_len);
+	ret = met == NEED_MET ? st_unsupported(im, t, e, keep ? "MREMAP_DONTUNMAP" : "")
+			      : st_dependent(im, t, e);
+	return ret ? ret : ghost_mremap(im, t, addr, old_len, now, new_len, keep);
 }
 
 static int call_fork(struct importer *im, struct itask *t, struct strace_event *e)
@@ -559,8 +638,8 @@ static int call_execve(struct importer *im, struct itask *t, struct strace_event
 static const struct call calls[] = {
 	{"mmap", call_mmap},	     {"mmap2", call_mmap},	  {"munmap", call_munmap},
 	{"mprotect", call_mprotect}, {"brk", call_brk},		  {"mremap", call_mremap},
-	{"madvise", call_needs},     {"mlock", call_needs},	  {"mlock2", call_needs},
-	{"munlock", call_needs},     {"mlockall", call_lock_all}, {"munlockall", call_lock_all},
+	{"madvise", call_range},     {"mlock", call_range},	  {"mlock2", call_range},
+	{"munlock", call_range},     {"mlockall", call_lock_all}, {"munlockall", call_lock_all},
 	{"fork", call_fork},	     {"vfork", call_fork},	  {"clone", call_fork},
 	{"clone3", call_fork},	     {"execve", call_execve},	  {"execveat", call_execve},
 };

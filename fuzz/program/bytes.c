@@ -74,6 +74,8 @@ static const u32 map_types[8] = {
 #define MAP_BYTE_LOCKED	   0x01u
 #define MAP_BYTE_POPULATE  0x02u
 #define MAP_BYTE_NOREPLACE 0x04u
+#define MAP_BYTE_GROWSDOWN 0x08u
+#define MAP_BYTE_32BIT	   0x10u
 
 static u16 get16(const u8 *b)
 {
@@ -194,7 +196,9 @@ static u32 get_map_flags(u8 b, u8 more)
 {
 	return (more & MAP_BYTE_LOCKED ? MAP_LOCKED : 0) |
 	       (more & MAP_BYTE_NOREPLACE ? MAP_FIXED_NOREPLACE : 0) |
-	       (more & MAP_BYTE_POPULATE ? MAP_POPULATE : 0) | map_types[b & 7] |
+	       (more & MAP_BYTE_POPULATE ? MAP_POPULATE : 0) |
+	       (more & MAP_BYTE_GROWSDOWN ? MAP_GROWSDOWN : 0) |
+	       (more & MAP_BYTE_32BIT ? MAP_32BIT : 0) | map_types[b & 7] |
 	       (b & MAP_BYTE_FIXED ? MAP_FIXED : 0) | (b & MAP_BYTE_NORESERVE ? MAP_NORESERVE : 0) |
 	       (b & MAP_BYTE_STACK ? MAP_STACK : 0) | (b & MAP_BYTE_FILE ? 0 : MAP_ANONYMOUS);
 }
@@ -628,7 +632,9 @@ static bool put_arg(const struct encoder *e, enum arg_kind kind, const struct ar
 		b[0] = map_byte((u32)arg->val);
 		b[1] = (u8)((arg->val & MAP_LOCKED ? MAP_BYTE_LOCKED : 0) |
 			    (arg->val & MAP_POPULATE ? MAP_BYTE_POPULATE : 0) |
-			    (arg->val & MAP_FIXED_NOREPLACE ? MAP_BYTE_NOREPLACE : 0));
+			    (arg->val & MAP_FIXED_NOREPLACE ? MAP_BYTE_NOREPLACE : 0) |
+			    (arg->val & MAP_GROWSDOWN ? MAP_BYTE_GROWSDOWN : 0) |
+			    (arg->val & MAP_32BIT ? MAP_BYTE_32BIT : 0));
 		return true;
 	default:
 		b[0] = words_byte(kind, arg->val);

@@ -282,6 +282,8 @@ static void gen_mmap(struct gen *g, const struct live_task *t, struct op *op)
 	}
 	flags |= chance(g, 4) ? MAP_NORESERVE : 0;
 	flags |= chance(g, 3) ? MAP_STACK : 0;
+	flags |= chance(g, 4) ? MAP_GROWSDOWN : 0;
+	flags |= chance(g, 2) ? MAP_32BIT : 0;
 	flags |= chance(g, 3) ? MAP_LOCKED : 0;
 	flags |= chance(g, 3) ? MAP_POPULATE : 0;
 	op->args[1].val = some_len(g);
@@ -449,6 +451,11 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 	case OP_read:
 		op->args[0] = mapped_addr(g, t, op->code == OP_write ? PROT_WRITE : 0, &left);
 		op->args[0].val += chance(g, 10) ? below(g, 4096) : 0;
+		/* Below what is mapped: a stack grows. */
+		if (chance(g, 4))
+			op->args[0].val -= pages(1 + below(g, 40));
+		if (chance(g, 3))
+			op->args[op->code == OP_write ? 2 : 1] = addr(BASE_STACK, 0, -pages(1));
 		return 0;
 	case OP_clone:
 		op->args[0].val = some_clone_flags(g);
@@ -647,6 +654,9 @@ static int gen_machine(struct gen *g)
 		"max_tasks=6",
 		"seqnum_bits=2",
 		"limit_memlock=6",
+		"stack_guard=page",
+		"stack_guard=page limit_stack=40",
+		"limit_as=80 limit_data=3",
 		"limit_memlock=0",
 		"levels=3 kernel_pmd=shared cpus=2",
 	};

@@ -26,9 +26,17 @@ const struct op_info op_table[NR_OPS] = {
 };
 
 const struct flag_word map_words[] = {
-	{"private", MAP_PRIVATE}, {"shared", MAP_SHARED},	{"anon", MAP_ANONYMOUS},
-	{"fixed", MAP_FIXED},	  {"noreserve", MAP_NORESERVE}, {"stack", MAP_STACK},
-	{"locked", MAP_LOCKED},	  {"populate", MAP_POPULATE},	{"noreplace", MAP_FIXED_NOREPLACE},
+	{"private", MAP_PRIVATE},
+	{"shared", MAP_SHARED},
+	{"anon", MAP_ANONYMOUS},
+	{"fixed", MAP_FIXED},
+	{"noreserve", MAP_NORESERVE},
+	{"stack", MAP_STACK},
+	{"locked", MAP_LOCKED},
+	{"populate", MAP_POPULATE},
+	{"noreplace", MAP_FIXED_NOREPLACE},
+	{"growsdown", MAP_GROWSDOWN},
+	{"32bit", MAP_32BIT},
 };
 const unsigned int nr_map_words = ARRAY_SIZE(map_words);
 
@@ -127,8 +135,8 @@ static const struct {
 	{ARG_PROT, "prot", "letters of `rwx`, or `none`"},
 	{ARG_MAP, "flags",
 	 "words of "
-	 "`private\\|shared\\|anon\\|fixed\\|noreserve\\|stack\\|locked\\|populate\\|noreplace`, "
-	 "or "
+	 "`private\\|shared\\|anon\\|fixed\\|noreserve\\|stack\\|locked\\|populate\\|noreplace\\|"
+	 "growsdown\\|32bit`, or "
 	 "`0`"},
 	{ARG_CLONE, "clone flags",
 	 "words of `vm\\|vfork\\|thread\\|files\\|fs\\|sighand\\|newns\\|io`, or `0`; a thread "

@@ -90,7 +90,18 @@ static const struct row {
 	/* to who touches it, an object that may not have another page is a full disk */
 	{OP_read, SITE_shmem_block_acct, OUT_SIGBUS, 0},
 	{OP_write, SITE_shmem_block_acct, OUT_SIGBUS, 0},
+	/* a stack that cannot grow is no place to access, whatever the cause */
+	{OP_read, SITE_expand_stack_acct, OUT_SIGSEGV, 0},
+	{OP_read, SITE_anon_vma_prepare_avc, OUT_SIGSEGV, 0},
+	{OP_read, SITE_anon_vma_prepare_avc, OUT_OOM, 0},
+	{OP_read, SITE_anon_vma_prepare_av, OUT_SIGSEGV, 0},
+	{OP_read, SITE_anon_vma_prepare_av, OUT_OOM, 0},
 	{OP_read, SITE_none, OUT_OOM, 0},
+	{OP_write, SITE_expand_stack_acct, OUT_SIGSEGV, 0},
+	{OP_write, SITE_anon_vma_prepare_avc, OUT_SIGSEGV, 0},
+	{OP_write, SITE_anon_vma_prepare_avc, OUT_OOM, 0},
+	{OP_write, SITE_anon_vma_prepare_av, OUT_SIGSEGV, 0},
+	{OP_write, SITE_anon_vma_prepare_av, OUT_OOM, 0},
 	{OP_write, SITE_none, OUT_OOM, 0},
 	{OP_fork, SITE_copy_process_signal, OUT_ERRNO, ERESTARTNOINTR},
 	{OP_fork, SITE_none, OUT_ERRNO, ENOMEM},
@@ -1081,6 +1092,30 @@ static const char *madvise_exception(const struct target *t, const struct op *o,
 	return NULL;
 }
 
+/*
+ * A stack has grown down to the access, or by its guard page to one page more, and then the page
+ * could not be had.
+ */
+static const char *stack_exception(const struct target *t, const struct op *o, struct change *c)
+{
+	u64 addr;
+
+	if (!target_addr(t, &t->tasks[o->task], &o->args[0], &addr))
+		return NULL;
+	addr &= PAGE_MASK;
+	c->kind = CHANGE_MAPPED;
+	/* from the start of the area that has it now to that of the one which was to grow */
+	for (u32 i = 0; i < c->after.nr; i++)
+		if (c->after.v[i].obj == c->mm && field_of(&c->after.v[i]) == F_vma_end &&
+		    c->after.v[i].key <= addr && c->after.v[i].val > addr)
+			c->start = max_u64(c->after.v[i].key, addr - PAGE_SIZE);
+	for (u32 i = 0; i < c->before.nr && !c->end; i++)
+		if (c->before.v[i].obj == c->mm && field_of(&c->before.v[i]) == F_vma_end &&
+		    c->before.v[i].val > addr)
+			c->end = c->before.v[i].key;
+	return c->start < c->end ? "stack-grown" : NULL;
+}
+
 /* The exception that an operation has for this outcome, with what it lets differ. */
 static const char *exception_of(const struct target *t, const struct op *o,
 				const struct outcome *out, struct change *c)
@@ -1091,6 +1126,9 @@ static const char *exception_of(const struct target *t, const struct op *o,
 	case OP_exec:
 		c->kind = CHANGE_KILLED;
 		return out->kind == OUT_KILLED ? "exec-past-no-return" : NULL;
+	case OP_read:
+	case OP_write:
+		return done ? NULL : stack_exception(t, o, c);
 	case OP_mmap:
 		if (!range_of(t, o, c))
 			return NULL;

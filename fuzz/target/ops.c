@@ -53,7 +53,7 @@ static void do_access(struct target *t, struct call *c, bool write)
 {
 	u64 tag = write ? c->op->args[1].val : 0;
 
-	switch (access_user(&t->cx, c->addr, write, &tag)) {
+	switch (access_user_sp(&t->cx, c->addr, c->addr2, write, &tag)) {
 	case ACCESS_OK:
 		c->out->kind = OUT_OK;
 		c->out->value = write ? 0 : (s64)tag;

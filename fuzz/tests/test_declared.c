@@ -324,6 +324,27 @@ static void test_madvise(void **state)
 	done(b);
 }
 
+static void test_stack(void **state)
+{
+	struct bench *b = attempt("# faultline 1\n"
+				  "t0: mmap(w, 1p, rw, private|anon|fixed)\n"
+				  "t0: write(w, 3)\n"
+				  "t0: mmap(w+16p, 2p, rw, private|anon|fixed|growsdown)\n"
+				  "t0: write(w+17p, 1)\n"
+				  "t0: write(w+12p, 2)\n",
+				  SITE_anon_page, 1);
+
+	(void)state;
+	assert_int_equal(b->out.kind, OUT_OOM);
+	assert_true(declared(b));
+	assert_string_equal(exception(b), "stack-grown");
+	assert_noticed(b, "vma", "end", W + 0xc000, 0x20000);
+	assert_noticed(b, "pte", "page", W + 0x11000, 1);
+	assert_noticed(b, "mm", "brk", 0, 0x1000);
+	assert_missing_noticed(b, "pte", "page", W + 0x11000);
+	done(b);
+}
+
 static void test_not_populated(void **state)
 {
 	struct bench *b = attempt("# faultline 1\n"
@@ -411,11 +432,17 @@ static void test_benign(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_map_fixed_hole),	cmocka_unit_test(test_split_is_no_hole),
-		cmocka_unit_test(test_mprotect_prefix), cmocka_unit_test(test_exec_killed),
-		cmocka_unit_test(test_mremap),		cmocka_unit_test(test_mlock),
-		cmocka_unit_test(test_not_populated),	cmocka_unit_test(test_madvise),
-		cmocka_unit_test(test_errors),		cmocka_unit_test(test_brk),
+		cmocka_unit_test(test_map_fixed_hole),
+		cmocka_unit_test(test_split_is_no_hole),
+		cmocka_unit_test(test_mprotect_prefix),
+		cmocka_unit_test(test_exec_killed),
+		cmocka_unit_test(test_mremap),
+		cmocka_unit_test(test_mlock),
+		cmocka_unit_test(test_not_populated),
+		cmocka_unit_test(test_stack),
+		cmocka_unit_test(test_madvise),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_brk),
 		cmocka_unit_test(test_benign),
 	};
 

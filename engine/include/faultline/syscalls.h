@@ -27,6 +27,8 @@
 #define MAP_SHARED_VALIDATE 0x03u /* EINVAL before 4.15 */
 #define MAP_FIXED	    0x10u
 #define MAP_ANONYMOUS	    0x20u
+#define MAP_32BIT	    0x40u /* below 2 GiB; ignored without 64 bits */
+#define MAP_GROWSDOWN	    0x100u
 #define MAP_LOCKED	    0x2000u
 #define MAP_NORESERVE	    0x4000u
 #define MAP_POPULATE	    0x8000u
@@ -129,6 +131,13 @@ enum access_result {
  * nobody.
  */
 enum access_result access_user(struct ctx *cx, u64 addr, bool write, u64 *tag);
+/*
+ * The same with a stack pointer: an access below a growing mapping lets it grow, unless it is more
+ * than 64 KiB and 32 words below sp. access_user() does without that test (sp 0). A growth that is
+ * refused, for whatever reason, is ACCESS_SIGSEGV; one that was made stays when the page cannot be
+ * had.
+ */
+enum access_result access_user_sp(struct ctx *cx, u64 addr, u64 sp, bool write, u64 *tag);
 
 /*
  * fork, vfork, clone: 0 with *child set, or a negative errno and no child: EINVAL flags that do not
