@@ -56,18 +56,18 @@ static void test_round_trip(void **state)
 static void test_known_seed(void **state)
 {
 	static const char want[] = "# faultline 1\n"
-				   "machine levels=5 teardown=oldest\n"
-				   "t0: r0 = mmap(w+44p, 2p, rw, private|anon|fixed)\n"
-				   "t0: f0 = open(2p, rw)\n"
-				   "t0: r1 = mremap(r0, 1p, 1p, maymove)\n"
-				   "t0: munmap(brk+3p, 3p)\n"
+				   "machine levels=3 paravirt=xen teardown=oldest\n"
+				   "t0: r0 = mmap(w+44p, 4p, rw, private|anon|fixed)\n"
 				   "t0: t1 = fork()\n"
-				   "t1: write(r0, 1)\n"
-				   "t1: r2 = mmap(0x0, 2p, rw, private|anon)\n"
-				   "t0: r3 = mmap(w+44p, 5p, rw, shared|fixed, f0)\n"
+				   "t0: r1 = mremap(r0+1p, 1p, 1p, maymove|fixed, w+56p)\n"
+				   "t1: munmap(r0, 3p) !any:2\n"
+				   "t1: exec(binfmt=1)\n"
+				   "t0: brk(brk+5p)\n"
+				   "t0: f0 = open(7p, r)\n"
+				   "t0: r2 = mmap(w+47p, 5p, rx, private|anon|fixed)\n"
 				   "t1: t2 = kthread()\n"
 				   "t0: t3 = fork()\n"
-				   "t0: r4 = mremap(r1, 3p, 3p, maymove)\n"
+				   "t0: r3 = mremap(r1, 3p, 3p, maymove)\n"
 				   "t1: yield()\n";
 	struct program p;
 	char *text;
