@@ -2,12 +2,14 @@
 """Proof that the sweep sees each unwind step: take one away, sweep, and it must be reported.
 
 ci/unwind/*.patch each remove one step of an error path. This applies them in turn to a copy of the
-sources, builds it, sweeps corpus/seeds and shows which oracle spoke. The unpatched copy must be
-silent first.
+sources, builds it, sweeps corpus/seeds, runs corpus/seeds and corpus/regress, and shows which oracle
+spoke in either. The command that repeats the first finding must find it again. The unpatched copy must
+be silent first.
 """
 
 import argparse
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -67,16 +69,41 @@ class Copy:
     def make(self):
         return run(["cmake", "--build", self.build, "--target", "faultline"])
 
-    def sweep(self):
+    def faultline(self, *args, timeout=300):
+        """(exit code, findings, stderr) of a command of the copy."""
         exe = next(p for p in (self.build / "fuzz" / "faultline", self.build / "faultline") if p.is_file())
         try:
-            r = subprocess.run([exe, "sweep", "--json", "corpus/seeds"], cwd=ROOT, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, errors="replace",
-                               timeout=300)
+            r = subprocess.run([exe, *args], cwd=ROOT, text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, errors="replace", timeout=timeout)
         except subprocess.TimeoutExpired:
-            fail(3, "the sweep did not end within 300 s")
+            fail(3, f"faultline {' '.join(args)} did not end within {timeout} s")
         rows = [json.loads(x) for x in r.stdout.splitlines() if x.startswith("{")]
         return r.returncode, [x for x in rows if x["type"] == "finding"], r.stderr
+
+    def sweep(self):
+        return self.faultline("sweep", "--json", "corpus/seeds")
+
+    def run(self):
+        return self.faultline("run", "--json", *(c for c in ("corpus/seeds", "corpus/regress")
+                                                 if (ROOT / c).is_dir()))
+
+    def again(self, findings):
+        """Whether the command that a finding prints finds it again; None if none can be repeated."""
+        no_marks = "--no-marks" in run([self.build / "faultline", "run", "--help"]).stdout
+        for f in findings:
+            if not f.get("plan") or not f.get("confirmed", True):
+                continue
+            marked = any("!" in line.split("#")[0]
+                         for line in (ROOT / f["file"]).read_text(errors="replace").splitlines())
+            if f.get("reproduce"):
+                args = shlex.split(f["reproduce"])[1:]
+            elif f.get("name") == "teardown" or marked and not no_marks:
+                continue
+            else:
+                args = ["run", f["file"], "--fault", f["plan"], *(["--no-marks"] if marked else [])]
+                args += ["--machine", f["machine"]] if f.get("machine") else []
+            return self.faultline(*args)[0] == 1
+        return None
 
 
 def title(patch):
@@ -106,24 +133,31 @@ def main(argv):
     copy = Copy(args.work.resolve())
     if (r := copy.make()).returncode:
         fail(3, f"the unpatched copy does not build:\n{r.stdout[-3000:]}")
-    code, findings, err = copy.sweep()
-    if code != 0:
-        fail(3, f"the unpatched copy is not silent (exit {code}): "
-                f"{findings[0]['what'] if findings else err[-500:]}")
+    for how in (copy.sweep, copy.run):
+        code, findings, err = how()
+        if code != 0:
+            fail(3, f"the unpatched copy is not silent (exit {code}): "
+                    f"{findings[0]['what'] if findings else err[-500:]}")
 
+    if not args.json:
+        print(f"{'patch':<34} {'sweep/run':<7} again findings by oracle")
     missed = 0
     for patch in patches:
         start = time.monotonic()
         row = {"v": 1, "type": "unwind", "patch": patch.stem, "step": title(patch), "applies": True,
-               "builds": True, "found": False, "oracles": {}}
+               "builds": True, "found": False, "sweep": 0, "run": 0, "again": None,
+               "oracles": {}}
         error = copy.apply(patch)
         if error is not None:
             row["applies"] = False
         elif copy.make().returncode:
             row["builds"] = False
         else:
-            code, findings, err = copy.sweep()
-            row["found"] = code == 1 and bool(findings)
+            code, swept, err = copy.sweep()
+            code_run, ran, err = copy.run()
+            findings = swept + ran
+            row["sweep"], row["run"], row["again"] = len(swept), len(ran), copy.again(swept)
+            row["found"] = bool(findings) and {code, code_run} <= {0, 1} and row["again"] is not False
             row["oracles"] = dict(Counter(f["oracle"] for f in findings))
             row["first"] = findings[0]["what"] if findings else None
         copy.restore()
@@ -133,14 +167,16 @@ def main(argv):
             print(json.dumps(row), flush=True)
         else:
             how = ("does not apply" if not row["applies"] else "does not build" if not row["builds"]
-                   else "MISSED" if not row["found"]
+                   else "NOT AGAIN" if row["again"] is False else "MISSED" if not row["found"]
                    else " ".join(f"{o}:{n}" for o, n in sorted(row["oracles"].items())))
-            print(f"{patch.stem:<34} {how:<40} {row['step']}", flush=True)
+            again = {True: "yes", False: "NO", None: "-"}[row["again"]]
+            print(f"{patch.stem:<34} {row['sweep']:>3}/{row['run']:<3} {again:<5} {how:<40} {row['step']}",
+                  flush=True)
     if args.json:
         print(json.dumps({"v": 1, "type": "total", "patches": len(patches), "found": len(patches) - missed,
                           "missed": missed}))
     else:
-        print(f"{len(patches) - missed} of {len(patches)} removed steps reported by the sweep")
+        print(f"{len(patches) - missed} of {len(patches)} removed steps reported")
     return 1 if missed or not patches else 0
 
 
