@@ -57,18 +57,18 @@ static void test_known_seed(void **state)
 {
 	static const char want[] = "# faultline 1\n"
 				   "machine levels=5 teardown=oldest\n"
-				   "t0: r0 = mmap(w+44p, 2p, rw, private|anon|fixed)\n"
-				   "t0: f0 = open(2p, rw)\n"
-				   "t0: r1 = mremap(r0, 1p, 1p, maymove)\n"
-				   "t0: munmap(brk+3p, 3p)\n"
+				   "t0: brk(brk+3p)\n"
+				   "t0: ioprio(5)\n"
+				   "t0: mprotect(w+45p, 4p, rw)\n"
+				   "t0: kernel_map(0x38)\n"
 				   "t0: t1 = fork()\n"
-				   "t1: write(r0, 1)\n"
-				   "t1: r2 = mmap(0x0, 2p, rw, private|anon)\n"
-				   "t0: r3 = mmap(w+44p, 5p, rw, shared|fixed, f0)\n"
-				   "t1: t2 = kthread()\n"
-				   "t0: t3 = fork()\n"
-				   "t0: r4 = mremap(r1, 3p, 3p, maymove)\n"
-				   "t1: yield()\n";
+				   "t0: t2 = clone(fs)\n"
+				   "t0: binfmt_going(0, 1)\n"
+				   "t0: brk(brk+0x3008)\n"
+				   "t2: mlock(brk+3p, 2p)\n"
+				   "t0: mm_alloc()\n"
+				   "t0: r0 = mmap(0x0, 4p, none, private|anon)\n"
+				   "t0: notifier_unregister(2)\n";
 	struct program p;
 	char *text;
 
