@@ -496,6 +496,16 @@ bool can_do_mlock(const struct ctx *cx);
 /* -EAGAIN: len bytes with these flags would be more than may be locked. */
 int mlock_future_check(const struct ctx *cx, const struct mm_struct *mm, u32 flags, u64 len);
 
+/* ---- mm/mmu_notifier.c (notes 3.1, facts §10.1) --------------------------------------------- */
+
+/* The mm's last user has gone: tells its notifiers and takes them off the list. */
+void mmu_notifier_release(struct ctx *cx, struct mm_struct *mm);
+void mmu_notifier_mm_destroy(struct ctx *cx, struct mm_struct *mm);
+/* Around every change of entries that takes something away; they nest. */
+void mmu_notifier_invalidate_range_start(struct ctx *cx, struct mm_struct *mm, u64 start, u64 end);
+void mmu_notifier_invalidate_range_end(struct ctx *cx, struct mm_struct *mm);
+void mm_holders_init(struct machine *m);
+
 /* ---- mm/mprotect.c (facts §7.13) ------------------------------------------------------------ */
 
 int mprotect_fixup(struct ctx *cx, struct vm_area_struct *vma, struct vm_area_struct **pprev,

@@ -77,6 +77,17 @@ static u64 mapped_inodes(const struct machine *m)
 	return n;
 }
 
+static u64 mm_holders(const struct machine *m)
+{
+	u64 n = 0;
+
+	for (unsigned int i = 0; i < NR_NOTIFIERS; i++)
+		n += m->notifiers[i].mm != NULL;
+	for (unsigned int i = 0; i < NR_MM_PINS; i++)
+		n += m->pins[i].mm != NULL;
+	return n;
+}
+
 static s64 module_refs(const struct machine *m)
 {
 	s64 n = 0;

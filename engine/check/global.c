@@ -175,6 +175,57 @@ static void check_share(struct chk *c, const struct task_struct *tsk, enum task_
 	       (u64)(s64)atomic_read(count));
 }
 
+/* The holders that are no tasks: slots of the machine. */
+static void check_slots(struct chk *c)
+{
+	struct machine *m = c->m;
+	struct chk_obj obj = chk_obj(OBJ_MACHINE, m, 0);
+
+	for (unsigned int i = 0; i < NR_MM_PINS; i++) {
+		struct mm_struct *mm = m->pins[i].mm;
+
+		if (!mm || !chk_true(c, CHK_mm_holders, __func__, obj, chk_is_live_mm(m, mm),
+				     "pins of live mms", "one of an mm that has been freed"))
+			continue;
+		mm->seen[m->pins[i].users ? SEEN_USERS : SEEN_LAZY]++;
+	}
+	for (unsigned int i = 0; i < NR_NOTIFIERS; i++) {
+		const struct mmu_notifier *mn = &m->notifiers[i];
+
+		chk_eq(c, CHK_notifier_open, __func__, obj, 0, mn->open);
+		chk_true(c, CHK_notifier_list, __func__, obj, mn->mm || list_empty(&mn->hlist),
+			 "free notifiers on no list", "one on a list");
+		if (!mn->mm ||
+		    !chk_true(c, CHK_mm_holders, __func__, obj, chk_is_live_mm(m, mn->mm),
+			      "notifiers of live mms", "one of an mm that has been freed"))
+			continue;
+		mn->mm->seen[SEEN_LAZY]++;
+		chk_eq(c, CHK_notifier_released, __func__, obj, list_empty(&mn->hlist),
+		       mn->released);
+	}
+}
+
+/* Which notifiers are on the mm's list: those that it has not released. */
+static void check_notifiers(struct chk *c, struct mm_struct *mm, struct totals *t)
+{
+	const struct mmu_notifier_mm *holder = mm->mmu_notifier_mm;
+	u64 expected = 0, nr = 0;
+
+	for (unsigned int i = 0; i < NR_NOTIFIERS; i++)
+		expected += c->m->notifiers[i].mm == mm && !c->m->notifiers[i].released;
+	if (holder) {
+		t->objects[CACHE_mmu_notifier_mm]++;
+		if (!chk_true(c, CHK_notifier_list, __func__, chk_obj(OBJ_MM, mm, 0),
+			      chk_ring(&holder->list, NR_NOTIFIERS, &nr), "a ring of notifiers",
+			      "links that do not match"))
+			return;
+		chk_true(c, CHK_shared_locks, __func__, chk_obj(OBJ_MM, mm, 0),
+			 !holder->lock.writer && !holder->lock.readers,
+			 "lock of its notifiers: free", "held");
+	}
+	chk_eq(c, CHK_notifier_list, __func__, chk_obj(OBJ_MM, mm, 0), expected, nr);
+}
+
 static void check_tasks(struct chk *c, struct totals *t)
 {
 	struct machine *m = c->m;
@@ -185,6 +236,7 @@ static void check_tasks(struct chk *c, struct totals *t)
 		for (unsigned int i = 0; i < NR_SHARES; i++)
 			check_share(c, tsk, (enum task_share)i, t);
 	}
+	check_slots(c);
 	for (unsigned int cpu = 0; cpu < m->cfg.cpus; cpu++) {
 		check_task(c, m->rqs[cpu].idle, t);
 		check_cpu(c, cpu);
@@ -260,6 +312,7 @@ static void check_mms(struct chk *c, struct totals *t)
 		struct mm_scan s = {0};
 
 		check_holders(c, mm);
+		check_notifiers(c, mm, t);
 		if (atomic_read(&mm->mm_users) > 0 && !chk_structure(c, mm, &s)) {
 			mm->seen[SEEN_STATE] = MM_DAMAGED;
 			t->sound = false;

@@ -26,6 +26,8 @@ static void check_tasks_of(struct chk *c, const struct mm_struct *mm, bool sound
 		if (sound)
 			chk_vmacache(c, tsk);
 	}
+	for (unsigned int i = 0; i < NR_MM_PINS; i++)
+		users += c->m->pins[i].mm == mm && c->m->pins[i].users;
 	chk_eq(c, CHK_mm_users, __func__, chk_obj(OBJ_MM, mm, 0), users,
 	       (u64)(s64)atomic_read(&mm->mm_users));
 }

@@ -437,7 +437,7 @@ static void observe_tables(struct observer *o, u32 number, const struct mm_struc
 
 /* ---- mms ------------------------------------------------------------------------------------ */
 
-/* Who borrows an mm is history: only a count that its borrowers do not explain is a fact. */
+/* Who borrows an mm is history: only a count that its holders do not explain is a fact. */
 static s64 lazy_users(const struct machine *m, const struct mm_struct *mm)
 {
 	const struct task_struct *tsk;
@@ -447,6 +447,10 @@ static s64 lazy_users(const struct machine *m, const struct mm_struct *mm)
 		n += !tsk->mm && tsk->active_mm == mm;
 	for (unsigned int cpu = 0; cpu < m->cfg.cpus; cpu++)
 		n += !m->rqs[cpu].idle->mm && m->rqs[cpu].idle->active_mm == mm;
+	for (unsigned int i = 0; i < NR_MM_PINS; i++)
+		n += m->pins[i].mm == mm && !m->pins[i].users;
+	for (unsigned int i = 0; i < NR_NOTIFIERS; i++)
+		n += m->notifiers[i].mm == mm;
 	return n;
 }
 
@@ -525,6 +529,7 @@ static void observe_mm(struct observer *o, struct mm_struct *mm)
 		/* one that only waits for the next switch to be freed is not a fact */
 		obs(o, OBS_mm_count_extra, n, 0, (u64)extra);
 	}
+	o->slab[CACHE_mmu_notifier_mm] -= mm->mmu_notifier_mm != NULL;
 	observe_ldt(o, n, mm);
 	observe_tables(o, n, mm, nr_vmas);
 }
@@ -655,6 +660,32 @@ static void observe_tlb(struct observer *o, u32 cpu, const struct tlb *tlb)
 	}
 	for (unsigned int i = 0; o->m->geo.levels == 3 && i < o->m->geo.kernel_boundary; i++)
 		obs(o, OBS_cpu_pdpte, cpu, i, tlb->pdpte[i]);
+}
+
+/* The numbers of mms without users depend on who borrows them: history. */
+static u32 held_mm_number(const struct observer *o, const struct mm_struct *mm)
+{
+	if (mm && chk_is_live_mm(o->m, mm) && atomic_read(&mm->mm_users) <= 0)
+		return NO_SUCH - 2;
+	return mm_number(o, mm);
+}
+
+static void observe_slots(struct observer *o)
+{
+	for (u32 i = 0; i < NR_MM_PINS; i++) {
+		const struct mm_holder *pin = &o->m->pins[i];
+
+		obs(o, OBS_pin_mm, i, 0, held_mm_number(o, pin->mm));
+		obs(o, OBS_pin_users, i, 0, pin->users);
+	}
+	for (u32 i = 0; i < NR_NOTIFIERS; i++) {
+		const struct mmu_notifier *mn = &o->m->notifiers[i];
+
+		obs(o, OBS_notifier_mm, i, 0, held_mm_number(o, mn->mm));
+		obs(o, OBS_notifier_open, i, 0, mn->open);
+		obs(o, OBS_notifier_released, i, 0, mn->released);
+		obs(o, OBS_notifier_ranges, i, 0, mn->ranges);
+	}
 }
 
 static void observe_cpus(struct observer *o)
@@ -870,6 +901,7 @@ static void observe(struct machine *m, bool strict, bool contents, fl_obs_fn fn,
 	clear_numbers(&o);
 	observe_mms(&o);
 	observe_tasks(&o);
+	observe_slots(&o);
 	observe_cpus(&o);
 	observe_files(&o);
 	observe_inodes(&o);

@@ -198,6 +198,7 @@ static void __mmdrop(struct ctx *cx, struct mm_struct *mm)
 	BUG_ON(cx, mm == &cx->m->init_mm);
 	mm_free_pgd(cx, mm);
 	destroy_context(cx, mm);
+	mmu_notifier_mm_destroy(cx, mm);
 	free_mm(cx, mm);
 }
 

@@ -188,6 +188,7 @@ static unsigned int wp_page_copy(struct ctx *cx, const struct vm_fault *vmf, str
 	if (old_page)
 		page_set_tag(new_page, page_tag(old_page));
 
+	mmu_notifier_invalidate_range_start(cx, vmf->mm, vmf->addr, vmf->addr + PAGE_SIZE);
 	spin_lock(cx, &vmf->mm->page_table_lock);
 	if (old_page)
 		vmf->mm->rss_stat[old_page->type == PAGE_ANON ? MM_ANONPAGES : MM_FILEPAGES]--;
@@ -198,6 +199,7 @@ static unsigned int wp_page_copy(struct ctx *cx, const struct vm_fault *vmf, str
 	if (old_page)
 		page_remove_rmap(cx, old_page);
 	spin_unlock(cx, &vmf->mm->page_table_lock);
+	mmu_notifier_invalidate_range_end(cx, vmf->mm);
 
 	if (old_page && (vmf->vma->vm_flags & VM_LOCKED))
 		munlock_vma_page(cx, old_page);

@@ -161,13 +161,22 @@ static int copy_table_range(struct ctx *cx, struct mm_struct *dst_mm, struct mm_
 int copy_page_range(struct ctx *cx, struct mm_struct *dst, struct mm_struct *src,
 		    struct vm_area_struct *vma)
 {
+	bool is_cow = is_cow_mapping(vma->vm_flags);
+	int ret;
+
 	assert_held_write(cx, &dst->mmap_sem);
 	assert_held_write(cx, &src->mmap_sem);
 	/* Without pages of its own a mapping is refilled by faults, cheaper than copied. */
 	if (!(vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP)) && !vma->anon_vma)
 		return 0;
-	return copy_table_range(cx, dst, src, dst->pgd, src->pgd, PT_PGD, vma, vma->vm_start,
-				vma->vm_end);
+	/* the parent's entries lose their permission to write */
+	if (is_cow)
+		mmu_notifier_invalidate_range_start(cx, src, vma->vm_start, vma->vm_end);
+	ret = copy_table_range(cx, dst, src, dst->pgd, src->pgd, PT_PGD, vma, vma->vm_start,
+			       vma->vm_end);
+	if (is_cow)
+		mmu_notifier_invalidate_range_end(cx, src);
+	return ret;
 }
 
 /* ---- unmap (facts §6.5) --------------------------------------------------------------------- */
@@ -273,12 +282,16 @@ static void unmap_page_range(struct ctx *cx, struct mmu_gather *tlb,
 void unmap_vmas(struct ctx *cx, struct mmu_gather *tlb, struct vm_area_struct *vma, u64 start,
 		u64 end)
 {
+	struct mm_struct *mm = tlb->mm;
+
+	mmu_notifier_invalidate_range_start(cx, mm, start, end);
 	for (; vma && vma->vm_start < end; vma = vma->vm_next) {
 		STEP(cx);
 		if (vma->vm_end > start)
 			unmap_page_range(cx, tlb, vma, max_u64(vma->vm_start, start),
 					 min_u64(vma->vm_end, end));
 	}
+	mmu_notifier_invalidate_range_end(cx, mm);
 }
 
 void zap_page_range(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end)
@@ -288,7 +301,9 @@ void zap_page_range(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 e
 
 	tlb_gather_mmu(cx, &tlb, mm, start, end);
 	update_hiwater_rss(mm);
+	mmu_notifier_invalidate_range_start(cx, mm, start, end);
 	unmap_page_range(cx, &tlb, vma, start, end);
+	mmu_notifier_invalidate_range_end(cx, mm);
 	tlb_finish_mmu(cx, &tlb, start, end);
 }
 
@@ -516,9 +531,11 @@ void change_protection(struct ctx *cx, struct vm_area_struct *vma, u64 start, u6
 	struct mm_struct *mm = vma->vm_mm;
 
 	BUG_ON(cx, start >= end);
+	mmu_notifier_invalidate_range_start(cx, mm, start, end);
 	mm->tlb_flush_pending = true;
 	if (change_table_range(cx, mm, mm->pgd, PT_PGD, start, end, newprot,
 			       vma_wants_writenotify(vma)))
 		flush_tlb_range(cx, mm, start, end);
 	mm->tlb_flush_pending = false;
+	mmu_notifier_invalidate_range_end(cx, mm);
 }

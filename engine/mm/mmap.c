@@ -575,6 +575,9 @@ void exit_mmap(struct ctx *cx, struct mm_struct *mm)
 	struct mmu_gather tlb;
 	u64 nr_accounted = 0;
 
+	/* the last chance for others who have translations */
+	mmu_notifier_release(cx, mm);
+
 	if (mm->locked_vm)
 		munlock_vmas(cx, mm, vma, ~(u64)0);
 	if (!vma) /* dup_mmap() failed before its first VMA */

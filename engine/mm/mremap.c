@@ -105,6 +105,9 @@ static u64 move_page_tables(struct ctx *cx, const struct move *mv, u64 old_addr,
 	u64 pmd_size = (u64)1 << cx->m->geo.shift[PT_PMD];
 	u64 done, extent;
 
+	if (!len)
+		return 0;
+	mmu_notifier_invalidate_range_start(cx, mv->mm, old_addr, old_addr + len);
 	for (done = 0; done < len; done += extent) {
 		u64 from = old_addr + done, to = new_addr + done;
 		struct page *old_pt, *new_pt;
@@ -130,6 +133,7 @@ static u64 move_page_tables(struct ctx *cx, const struct move *mv, u64 old_addr,
 		else if (!mv->back)
 			break;
 	}
+	mmu_notifier_invalidate_range_end(cx, mv->mm);
 	return min_u64(done, len);
 }
 

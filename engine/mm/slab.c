@@ -16,6 +16,7 @@ static const struct {
 	[CACHE_pid] = {"pid", sizeof(struct pid), 8},
 	[CACHE_pgd] = {"pgd_cache", 4 * sizeof(pte_t), 32},
 	[CACHE_ptl] = {"page->ptl", sizeof(fl_lock_t), 8},
+	[CACHE_mmu_notifier_mm] = {"mmu_notifier_mm", sizeof(struct mmu_notifier_mm), 8},
 	[CACHE_ldt_struct] = {"ldt_struct", sizeof(struct ldt_struct), 8},
 	[CACHE_linux_binprm] = {"linux_binprm", sizeof(struct linux_binprm), 8},
 	[CACHE_file] = {"filp", sizeof(struct file), 8},

@@ -146,6 +146,7 @@ static void each_row_fires(void **state)
 	MORE(slab_pgd, m->caches[CACHE_pgd].live);
 	MORE(slab_ptl, m->caches[CACHE_ptl].live);
 	MORE(slab_ldt_struct, m->caches[CACHE_ldt_struct].live);
+	MORE(slab_mmu_notifier_mm, m->caches[CACHE_mmu_notifier_mm].live);
 	MORE(slab_linux_binprm, m->caches[CACHE_linux_binprm].live);
 	MORE(slab_file, m->caches[CACHE_file].live);
 	MORE(slab_inode, m->caches[CACHE_inode].live);
@@ -193,10 +194,11 @@ static void each_row_fires(void **state)
 		list_add(&file.files, &m->files);
 		list_add(&inode.inodes, &m->inodes);
 		inode.i_data.i_mmap.node = &page.cache_node;
+		POKE(&w, m->pins[2].mm, w.mm);
 		POKE(&w, m->rqs[0].loaded, NULL);
 		POKE(&w, m->rqs[0].tlb.used, 1);
-		assert_int_equal(fl_census(m, on_row, &r), 6);
-		cases += 6;
+		assert_int_equal(fl_census(m, on_row, &r), 7);
+		cases += 7;
 		list_del_init(&page.lru);
 		list_del_init(&file.files);
 		list_del_init(&inode.inodes);

@@ -51,6 +51,9 @@ typedef struct signal_struct signal_struct;
 typedef struct nsproxy nsproxy;
 typedef struct io_context io_context;
 typedef struct task_struct task_struct;
+typedef struct mmu_notifier mmu_notifier;
+typedef struct mmu_notifier_mm mmu_notifier_mm;
+typedef struct mm_holder mm_holder;
 typedef struct kmem_cache kmem_cache;
 typedef struct tlb_entry tlb_entry;
 typedef struct tlb tlb;
@@ -144,6 +147,8 @@ static void add_of_mms(struct objects *o, struct machine *m, const char *type)
 			add(o, mm);
 		else if (!strcmp(type, "mm_context"))
 			add(o, &mm->context);
+		else if (!strcmp(type, "mmu_notifier_mm"))
+			add(o, mm->mmu_notifier_mm);
 		else if (!strcmp(type, "ldt_struct"))
 			add(o, mm->context.ldt);
 	}
@@ -211,6 +216,10 @@ static void find_objects(struct objects *o, struct machine *m, const char *type)
 		add_locks(o, m);
 	else if (!strcmp(type, "machine"))
 		add(o, m);
+	for (unsigned int i = 0; i < NR_NOTIFIERS; i++)
+		add(o, !strcmp(type, "mmu_notifier") ? &m->notifiers[i] : NULL);
+	for (unsigned int i = 0; i < NR_MM_PINS; i++)
+		add(o, !strcmp(type, "mm_holder") ? &m->pins[i] : NULL);
 	for (unsigned int i = 0; i < NR_BINFMTS; i++)
 		add(o, !strcmp(type, "module")	       ? (void *)&m->modules[i]
 		       : !strcmp(type, "linux_binfmt") ? (void *)&m->binfmts[i]
@@ -366,6 +375,9 @@ static void each_field_is_noticed(void **state)
 					  MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
 				 fx_addr(24));
 		fx_write(&ws[i].fx, 3, 0x501);
+		assert_int_equal(notifier_register(&ws[i].fx.cx, 1), 0);
+		assert_int_equal(mm_pin(&ws[i].fx.cx, 0, true), 0);
+		assert_int_equal(mm_pin(&ws[i].fx.cx, 1, false), 0);
 		assert_int_equal(fl_check_machine(ws[i].m, NULL, NULL, NULL), 0);
 		b[i] = (struct before){fl_digest(ws[i].m, false), fl_digest(ws[i].m, true)};
 	}
@@ -378,6 +390,9 @@ static void each_field_is_noticed(void **state)
 	assert_int_equal(unseen, 0);
 	for (unsigned int i = 0; i < ARRAY_SIZE(worlds); i++) {
 		assert_int_equal(fl_digest(ws[i].m, true), b[i].strict);
+		assert_int_equal(notifier_unregister(&ws[i].fx.cx, 1), 0);
+		assert_int_equal(mm_unpin(&ws[i].fx.cx, 0), 0);
+		assert_int_equal(mm_unpin(&ws[i].fx.cx, 1), 0);
 		world_destroy(&ws[i]);
 	}
 }

@@ -456,6 +456,27 @@ static void break_mm_ring(struct world *w)
 	POKE(w, w->child_mm->mms.prev, &w->child_mm->mms);
 }
 
+static void break_mm_holders(struct world *w)
+{
+	POKE(w, w->m->pins[1].mm, (struct mm_struct *)(void *)w->parent);
+}
+
+static void break_notifier_open(struct world *w)
+{
+	POKE(w, w->m->notifiers[2].open, 2);
+}
+
+static void break_notifier_list(struct world *w)
+{
+	POKE(w, w->m->notifiers[0].mm, w->mm);
+}
+
+static void break_notifier_released(struct world *w)
+{
+	POKE(w, w->m->notifiers[0].mm, w->mm);
+	POKE(w, w->m->notifiers[0].released, 2);
+}
+
 static void break_task_usage(struct world *w)
 {
 	POKE(w, w->child->usage.counter, 2);
@@ -827,6 +848,11 @@ static const struct breakage breakages[] = {
 	{"mm_count", "mm#0", "1", "2", break_mm_count, false, NULL},
 	{"mm_list", "machine", "3", "2", break_mm_list, false, NULL},
 	{"mm_list", "machine", "a ring of mms", NULL, break_mm_ring, false, NULL},
+	{"mm_holders", "machine", "pins of live mms", "one of an mm that has been freed",
+	 break_mm_holders, false, NULL},
+	{"notifier_open", "machine", "0", "2", break_notifier_open, false, NULL},
+	{"notifier_list", "mm#0", "1", "0", break_notifier_list, false, NULL},
+	{"notifier_released", "machine", "1", "2", break_notifier_released, false, NULL},
 	{"task_usage", "task pid 2", "1", "2", break_task_usage, false, NULL},
 	{"task_shares", "task pid 2", "1", "2", break_task_shares, false, NULL},
 	{"task_shares", "task pid 1", "3", "2", break_task_shares_ns, false, NULL},
@@ -959,8 +985,14 @@ static void each_row_is_evaluated(void **state)
 	assert_true(fl_nr_invariants <= ARRAY_SIZE(counts));
 	for (unsigned int i = 0; i < ARRAY_SIZE(geometries); i++) {
 		world_create(&w, geometries[i]);
+		assert_int_equal(notifier_register(&w.fx.cx, 0), 0);
+		assert_int_equal(mm_pin(&w.fx.cx, 0, true), 0);
+		assert_int_equal(mm_pin(&w.fx.cx, 1, false), 0);
 		assert_sound(&w);
 		fl_check_machine(w.m, NULL, NULL, counts);
+		assert_int_equal(notifier_unregister(&w.fx.cx, 0), 0);
+		assert_int_equal(mm_unpin(&w.fx.cx, 0), 0);
+		assert_int_equal(mm_unpin(&w.fx.cx, 1), 0);
 		world_destroy(&w);
 	}
 	for (unsigned int r = 0; r < fl_nr_invariants; r++) {

@@ -431,6 +431,14 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 						: advice_words[below(g, nr_advice_words)].bits;
 		op->args[2].val = chance(g, 2) ? 99 : op->args[2].val;
 		return 0;
+	case OP_mm_pin:
+		op->args[1].val = below(g, 2);
+		/* fall through */
+	case OP_mm_unpin:
+	case OP_notifier_register:
+	case OP_notifier_unregister:
+		op->args[0].val = below(g, NR_NOTIFIERS);
+		return 0;
 	case OP_mlock2:
 		op->args[2].val = chance(g, 50) ? MLOCK_ONFAULT : 0;
 		/* fall through */
@@ -531,6 +539,7 @@ static u32 requests(enum op_code code)
 	case OP_madvise:
 	case OP_modify_ldt:
 	case OP_khugepaged:
+	case OP_notifier_register:
 		return 2;
 	default:
 		return 0;

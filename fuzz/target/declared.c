@@ -133,6 +133,8 @@ static const struct row {
 	{OP_exec, SITE_mmap_region_hook, OUT_KILLED, ENODEV},
 	{OP_exec, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_modify_ldt, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_notifier_register, SITE_mm_take_all_locks, OUT_ERRNO, EINTR},
+	{OP_notifier_register, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_mm_alloc, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_khugepaged, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_mremap, SITE_none, OUT_ERRNO, ENOMEM},

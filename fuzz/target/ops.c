@@ -308,6 +308,18 @@ void target_do_op(struct target *t, void *arg)
 	case OP_seal:
 		set_errno_or_value(out, sys_seal_write(&t->cx, c->file));
 		break;
+	case OP_notifier_register:
+		set_errno_or_value(out, notifier_register(&t->cx, a[0].val));
+		break;
+	case OP_notifier_unregister:
+		set_errno_or_value(out, notifier_unregister(&t->cx, a[0].val));
+		break;
+	case OP_mm_pin:
+		set_errno_or_value(out, mm_pin(&t->cx, a[0].val, a[1].val & 1));
+		break;
+	case OP_mm_unpin:
+		set_errno_or_value(out, mm_unpin(&t->cx, a[0].val));
+		break;
 	case NR_OPS:
 		break;
 	}

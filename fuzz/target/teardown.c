@@ -81,6 +81,13 @@ static void end_all(struct target *t, void *arg)
 	end_tasks(t);
 	if (t->broken)
 		return;
+	/* those who hold an mm without being of it let go after its last task */
+	for (u64 i = 0; i < NR_NOTIFIERS; i++)
+		notifier_unregister(&t->cx, i);
+	for (u64 i = 0; i < NR_MM_PINS; i++) {
+		t->cx.steps = target_step_budget(t->m);
+		mm_unpin(&t->cx, i);
+	}
 	for (unsigned int cpu = 0; cpu < t->m->cfg.cpus; cpu++)
 		target_switch_to(t, cpu, NULL);
 	for (u32 i = 0; i < t->p->nr_defs[DEF_FILE]; i++) {

@@ -460,6 +460,32 @@ struct linux_binprm {
 	u64 p;			    /* lowest argument byte */
 };
 
+/* ---- holders of an mm that are no tasks ------------------------------------------------------ */
+
+/* Somebody who has translations of mm and is told of changes. A slot without mm is free. */
+struct mmu_notifier {
+	struct list_head hlist; /* on the mm's list; alone once the mm has released it */
+	struct mm_struct *mm;	/* holds one mm_count */
+	u32 open;		/* invalidations begun and not ended */
+	u32 released;		/* calls of ->release() */
+	u64 ranges;		/* invalidations so far */
+};
+
+/* From the first registration until the mm is freed. */
+struct mmu_notifier_mm {
+	struct list_head list; /* newest first */
+	fl_lock_t lock;
+};
+
+/* get_task_mm() by somebody, or an open file of /proc. A slot without mm is free. */
+struct mm_holder {
+	struct mm_struct *mm;
+	bool users; /* holds mm_users, else mm_count */
+};
+
+#define NR_NOTIFIERS 4u
+#define NR_MM_PINS   4u
+
 /* ---- the machine ---------------------------------------------------------------------------- */
 
 enum fl_cache {
@@ -472,6 +498,7 @@ enum fl_cache {
 	CACHE_pgd,
 	CACHE_ptl,
 	CACHE_ldt_struct,
+	CACHE_mmu_notifier_mm,
 	CACHE_linux_binprm,
 	CACHE_file,
 	CACHE_inode,
@@ -545,6 +572,8 @@ struct machine {
 	fl_lock_t pgd_lock;
 	struct list_head mms;
 	u32 nr_mms;
+	struct mmu_notifier notifiers[NR_NOTIFIERS];
+	struct mm_holder pins[NR_MM_PINS];
 
 	s64 vm_committed_as; /* pages */
 	u64 nr_shmem;	     /* page-cache pages of shmem objects: no file holds their content */

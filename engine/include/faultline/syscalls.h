@@ -206,6 +206,18 @@ s64 sys_modify_ldt(struct ctx *cx, u32 idx, u64 entry);
  */
 void run_on(struct ctx *cx, unsigned int cpu, struct task_struct *tsk);
 
+/*
+ * Holders of the caller's mm that outlive it, in slots of the machine. A notifier holds mm_count
+ * and is told of every invalidation; a pin holds mm_users (get_task_mm()) or mm_count (an open file
+ * of /proc). -EINVAL: no such slot, nothing in it to give back, or no mm to hold; -EBUSY: slot
+ * taken. notifier_register(): -ENOMEM, -EINTR. Giving back may be the end of the mm. Source: facts
+ * §4.1, §4.2, §10.1.
+ */
+s64 notifier_register(struct ctx *cx, u64 slot);
+s64 notifier_unregister(struct ctx *cx, u64 slot);
+s64 mm_pin(struct ctx *cx, u64 slot, bool users);
+s64 mm_unpin(struct ctx *cx, u64 slot);
+
 /* ---- by the bench, outside any task --------------------------------------------------------- */
 
 /* The first task: no mm until it execs. Not subject to injection. NULL: no memory. */
