@@ -236,6 +236,11 @@ void tlb_flush_mmu(struct ctx *cx, struct mmu_gather *tlb);
 void tlb_flush_mmu_tlbonly(struct ctx *cx, struct mmu_gather *tlb);
 void tlb_flush_mmu_free(struct ctx *cx, struct mmu_gather *tlb);
 
+static inline pte_t mk_pte(const struct page *page, pte_t prot)
+{
+	return page->pfn << PAGE_SHIFT | prot;
+}
+
 /* ---- mm/memory.c: copy, zap, free of page tables (facts §6) --------------------------------- */
 
 /* -ENOMEM leaves what was copied so far; exit_mmap() takes it away. Locks: both mmap_sem write. */
@@ -328,6 +333,40 @@ struct page *find_page(const struct address_space *mapping, pgoff_t index);
 u64 file_page_tag(const struct file_inode *inode, pgoff_t index);
 /* The tag that a page of a file is read in with. */
 u64 file_read_tag(const struct file_inode *inode, pgoff_t index);
+
+/* ---- mm/swapfile.c (facts §6.4, §20) -------------------------------------------------------- */
+
+/* The area as the options say, on. -ENOMEM with nothing made. */
+int swap_init(struct machine *m);
+void swap_exit(struct machine *m);
+/* A free slot, with SWAP_HAS_CACHE and no count; 0: none, or no swap. */
+u32 get_swap_page(struct ctx *cx);
+/* One more entry for a slot in use. -ENOMEM: needs a continuation page, and cannot wait for it. */
+int swap_duplicate(struct ctx *cx, u32 slot, enum fl_site site);
+/*
+ * Makes room for one more than the digits of a slot can say. 0 also when that is needed no longer;
+ * -ENOMEM. The page stays until swapoff.
+ */
+int add_swap_count_continuation(struct ctx *cx, u32 slot, enum fl_site site, gfp_t gfp);
+void swap_free(struct ctx *cx, u32 slot);
+/* An entry goes without its content being wanted: so does a cached page that nobody maps. */
+void free_swap_and_cache(struct ctx *cx, u32 slot);
+/* Entries that name the slot. */
+u64 swap_count(const struct machine *m, u32 slot);
+/* The page gets one more reference, the cache's. */
+void add_to_swap_cache(struct ctx *cx, struct page *page, u32 slot);
+void delete_from_swap_cache(struct ctx *cx, struct page *page);
+/* Takes a page out of the swap cache unless some entry still needs it there. */
+bool try_to_free_swap(struct ctx *cx, struct page *page);
+/* Is the page its one mapper's alone? If so it is in no swap cache any more. */
+bool reuse_swap_page(struct ctx *cx, struct page *page);
+/* The content of a slot in use, with a new reference; *major: it had to be read. NULL: no memory.
+ */
+struct page *swapin(struct ctx *cx, u32 slot, enum fl_site site, bool *major);
+bool vm_swap_full(const struct machine *m);
+u64 nr_swap_pages(const struct machine *m);
+/* The mm may hold swap entries from now on; next to `after` on the ring. */
+void mmlist_add(struct ctx *cx, struct mm_struct *mm, struct mm_struct *after);
 
 /* ---- mm/shmem.c (facts §7.9 step 6, §9.2) --------------------------------------------------- */
 
@@ -437,6 +476,16 @@ bool anon_vma_compatible(const struct vm_area_struct *a, const struct vm_area_st
 void page_add_new_anon_rmap(struct page *page, struct vm_area_struct *vma, u64 addr);
 void page_add_rmap(struct page *page);
 void page_remove_rmap(struct ctx *cx, struct page *page);
+/* For a page that comes back from swap. Exclusive: nobody else maps it or has a swap entry for it.
+ */
+void page_add_anon_rmap(struct page *page, struct vm_area_struct *vma, u64 addr, bool exclusive);
+/*
+ * Makes swap entries of all entries that map a page of the swap cache. -ENOMEM: no continuation
+ * page; what was done by then stays done.
+ */
+int try_to_unmap(struct ctx *cx, struct page *page);
+/* Does a locked VMA map it? */
+bool page_is_locked_in(struct ctx *cx, struct page *page);
 
 /* ---- mm/unmapped_area.c (facts §7.16, §21) -------------------------------------------------- */
 

@@ -40,6 +40,7 @@ enum chk_kind {
 	OBJ_MODULE, /* num: index */
 	OBJ_CPU,    /* num: index */
 	OBJ_CACHE,  /* num: enum fl_cache */
+	OBJ_SLOT,   /* num: slot of the swap area */
 	OBJ_TYPE,   /* num: enum page_type */
 };
 
@@ -220,6 +221,13 @@ static inline unsigned int chk_next_entry(const struct page *pt, unsigned int i,
 }
 /* Descriptor of a frame, NULL when there is none. */
 struct page *chk_page(const struct machine *m, u64 pfn);
+
+/* swap.c. Counts of slots; entries have been counted in seen[], and lists are known to be rings. */
+void chk_swap(struct chk *c);
+/* The ring of mms, and each mm with swap entries on it. */
+bool chk_mmlist(struct chk *c);
+/* Does the entry name a slot that there is and that is in use? */
+bool chk_swap_entry(const struct machine *m, pte_t e);
 
 /* counters.c */
 void chk_counters(struct chk *c, struct mm_struct *mm, const struct mm_scan *s);

@@ -73,6 +73,8 @@ static void clear_seen(struct machine *m)
 			m->mem_map[i][j].seen[SEEN_CACHED] = 0;
 		}
 	}
+	for (u32 i = 0; i < m->swap.max; i++)
+		m->swap.slots[i].seen[SEEN_MAPPED] = 0;
 	list_for_each_entry(file, &m->files, files)
 		file->seen[SEEN_REFERENCES] = 0;
 	list_for_each_entry(inode, &m->inodes, inodes) {
@@ -452,11 +454,15 @@ static void check_page(struct chk *c, const struct page *page)
 {
 	struct chk_obj obj = chk_obj(OBJ_PAGE, page, 0);
 	u64 mapped = page->seen[SEEN_MAPPED];
-	u64 refs = mapped + page->seen[SEEN_CACHED];
+	u64 refs = mapped + page->seen[SEEN_CACHED] + (page->swap != 0);
 
 	switch (page->type) {
 	case PAGE_ANON:
 	case PAGE_FILE:
+		chk_true(c, CHK_swap_cache, __func__, obj,
+			 !page->swap || (page->swap < c->m->swap.max &&
+					 c->m->swap.slots[page->swap].page == page),
+			 "the cached page of the slot that it names", "not");
 		chk_eq(c, CHK_page_refcount, __func__, obj, refs,
 		       (u64)(s64)atomic_read(&page->_refcount));
 		break;
@@ -578,7 +584,9 @@ void chk_machine(struct chk *c)
 	check_init_mm(c, &t);
 	check_files(c, &t);
 	check_pgd_list(c);
+	chk_mmlist(c);
 	if (t.sound) {
+		chk_swap(c);
 		check_pages(c);
 		check_totals(c, &t);
 	}

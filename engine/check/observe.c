@@ -9,6 +9,12 @@
  * anon_vma, and a fault in one of them may then reuse or not, which anon_vma a page has is history,
  * too; that the page can be found through it is the checks' business (G-09, G-10).
  *
+ * Whether an anonymous page is in memory, in swap or in both is history, too: reclaim and faults
+ * move it to and fro, a store that fails for want of a copy may have brought it in. So an entry
+ * stands for the content, whichever of the two it names, and a count of entries takes in both
+ * kinds. A dirty bit does not survive the way, and is not seen on anonymous pages of a machine with
+ * swap.
+ *
  * Counts that grow with such leftovers are given as what they have beyond the objects found.
  */
 #define XXH_INLINE_ALL
@@ -57,7 +63,7 @@ struct observer {
 	u32 nr_mms, nr_pages, nr_avs;
 	/* live objects that have not been come across yet */
 	s64 slab[NR_CACHES], pages[NR_PAGE_TYPES];
-	s64 nr_pagetable, tasks, mms;
+	s64 nr_pagetable, tasks, mms, swap;
 };
 
 static inline void obs(struct observer *o, enum obs_field field, u32 obj, u64 key, u64 val)
@@ -153,7 +159,16 @@ static u32 anon_vma_number(struct observer *o, struct anon_vma *av)
 	return n;
 }
 
-static u32 page_number(struct observer *o, struct page *page)
+/* Entries that stand for the page: those that map it, and those that name its slot. */
+static u64 page_entries(const struct machine *m, const struct page *page)
+{
+	u64 swapped = page->swap && page->swap < m->swap.max ? swap_count(m, page->swap) : 0;
+
+	return (u64)(s64)page->_mapcount + swapped;
+}
+
+/* index: where an entry that is looked at has the page. */
+static u32 page_number(struct observer *o, struct page *page, pgoff_t index)
 {
 	u32 n = page->seen[SEEN_MAPPED];
 	bool tail = page->type == PAGE_TAIL;
@@ -168,19 +183,53 @@ static u32 page_number(struct observer *o, struct page *page)
 	if (type != PAGE_ANON && type != PAGE_FILE)
 		return n;
 	o->pages[page->type]--;
+	o->swap -= page->swap != 0;
 	obs(o, OBS_page_tag, n, 0, page_tag(page));
-	obs(o, OBS_page_index, n, 0, head->index + (page->pfn - head->pfn));
-	obs(o, OBS_page_mapcount, n, 0, (u64)(s64)head->_mapcount);
+	obs(o, OBS_page_index, n, 0, index);
+	obs(o, OBS_page_mapcount, n, 0, page_entries(o->m, head));
 	obs(o, OBS_page_count_extra, n, 0,
-	    (u64)((s64)atomic_read(&head->_refcount) - head->_mapcount - page->cache_node.linked));
+	    (u64)((s64)atomic_read(&head->_refcount) - head->_mapcount - page->cache_node.linked -
+		  (head->swap != 0)));
 	obs(o, OBS_page_mlocked, n, 0, head->mlocked);
+	obs(o, OBS_page_swap, n, 0, page->swap);
 	if (page->type == PAGE_FILE) {
 		obs(o, OBS_page_inode, n, 0,
 		    page->mapping ? inode_number(page->mapping->host) : NO_SUCH);
 		obs(o, OBS_page_dirty, n, 0, page->dirty);
 	} else if (o->strict) {
-		obs(o, OBS_page_anon_vma, n, 0, anon_vma_number(o, head->anon_vma));
+		/* what an unmapped one was found by may be gone */
+		obs(o, OBS_page_anon_vma, n, 0,
+		    head->_mapcount ? anon_vma_number(o, head->anon_vma) : 0);
 	}
+	return n;
+}
+
+static u64 slot_tag(const struct machine *m, u32 slot)
+{
+	const struct swap_slot *s = &m->swap.slots[slot];
+
+	return s->page ? page_tag(s->page) : s->tag;
+}
+
+/* The same for a slot, as if its page had been brought in. */
+static u32 slot_number(struct observer *o, u32 slot, pgoff_t index)
+{
+	struct swap_slot *s = &o->m->swap.slots[slot];
+	u32 n = s->seen[SEEN_MAPPED];
+
+	if (s->page)
+		return page_number(o, s->page, index);
+	if (n)
+		return n;
+	n = s->seen[SEEN_MAPPED] = ++o->nr_pages;
+	o->swap--;
+	obs(o, OBS_page_type, n, 0, PAGE_ANON);
+	obs(o, OBS_page_tag, n, 0, s->tag);
+	obs(o, OBS_page_index, n, 0, index);
+	obs(o, OBS_page_mapcount, n, 0, swap_count(o->m, slot));
+	obs(o, OBS_page_count_extra, n, 0, 0);
+	obs(o, OBS_page_mlocked, n, 0, false);
+	obs(o, OBS_page_swap, n, 0, slot);
 	return n;
 }
 
@@ -280,33 +329,76 @@ struct table_walk {
 	u64 vmas_left;
 };
 
-static u32 flags_at(struct table_walk *w, u64 addr)
+static const struct vm_area_struct *vma_at(struct table_walk *w, u64 addr)
 {
 	while (w->vma && w->vma->vm_end <= addr) {
 		w->vma = --w->vmas_left ? w->vma->vm_next : NULL;
 	}
-	return w->vma && w->vma->vm_start <= addr ? w->vma->vm_flags : 0;
+	return w->vma && w->vma->vm_start <= addr ? w->vma : NULL;
+}
+
+static void observe_tag(struct observer *o, u32 mm, u64 addr, u64 tag)
+{
+	if ((o->contents || o->strict) && tag) {
+		struct fl_obs rec = {OBS_pte_tag, mm, addr, tag};
+
+		o->fn(o->priv, &rec);
+	}
+}
+
+/* Of a user page, which may be part of a huge one. */
+static pgoff_t index_of(const struct page *page)
+{
+	const struct page *head = page->type == PAGE_TAIL && page->block ? page->block : page;
+
+	return head->index + (page->pfn - head->pfn);
+}
+
+static void observe_swap_pte(struct table_walk *w, u64 addr, pte_t e, pte_t hidden)
+{
+	const struct vm_area_struct *vma = vma_at(w, addr);
+	struct observer *o = w->o;
+
+	if (!vma || !chk_swap_entry(o->m, e)) {
+		obs(o, OBS_pte_bad, w->mm, addr, e);
+		return;
+	}
+	observe_tag(o, w->mm, addr, slot_tag(o->m, pte_to_swp_entry(e)));
+	obs(o, OBS_pte_page, w->mm, addr,
+	    slot_number(o, pte_to_swp_entry(e), linear_page_index(vma, addr)));
+	/* entries of 32 bits have no room for all of it */
+	if (o->m->geo.levels == 2)
+		hidden |= ~(pte_t)UINT32_MAX;
+	obs(o, OBS_pte_bits, w->mm, addr, vma->vm_page_prot & ~hidden);
+	obs(o, OBS_pte_swapped, w->mm, addr, 1);
 }
 
 static void observe_pte(struct table_walk *w, u64 addr, pte_t e)
 {
 	struct observer *o = w->o;
-	struct page *page = chk_page(o->m, pte_pfn(e));
+	const struct vm_area_struct *vma = vma_at(w, addr);
 	pte_t hidden = _PAGE_PFN_MASK | _PAGE_ACCESSED;
+	struct page *page;
 
+	if (vma && is_cow_mapping(vma->vm_flags))
+		hidden |= _PAGE_RW;
+	if (o->m->swap.max && is_swap_pte(e)) {
+		observe_swap_pte(w, addr, e, hidden | _PAGE_DIRTY);
+		return;
+	}
+	page = chk_page(o->m, pte_pfn(e));
 	if (!page) {
 		obs(o, OBS_pte_bad, w->mm, addr, e);
 		return;
 	}
-	if (is_cow_mapping(flags_at(w, addr)))
-		hidden |= _PAGE_RW;
-	if ((o->contents || o->strict) && page->mem && page_tag(page)) {
-		struct fl_obs rec = {OBS_pte_tag, w->mm, addr, page_tag(page)};
-
-		o->fn(o->priv, &rec);
-	}
+	if (o->m->swap.max && (page->type == PAGE_ANON || page->type == PAGE_TAIL))
+		hidden |= _PAGE_DIRTY;
+	if (page->mem)
+		observe_tag(o, w->mm, addr, page_tag(page));
 	obs(o, OBS_pte_page, w->mm, addr,
-	    page == o->m->zero_page || page == o->m->huge_zero_page ? 0 : page_number(o, page));
+	    page == o->m->zero_page || page == o->m->huge_zero_page
+		    ? 0
+		    : page_number(o, page, index_of(page)));
 	obs(o, OBS_pte_bits, w->mm, addr, e & ~hidden);
 	obs(o, OBS_pte_raw_bits, w->mm, addr, e & ~_PAGE_PFN_MASK);
 }
@@ -482,8 +574,11 @@ static void observe_mm_fields(struct observer *o, u32 n, const struct mm_struct 
 	obs(o, OBS_mm_shared_vm, n, 0, mm->shared_vm);
 	obs(o, OBS_mm_exec_vm, n, 0, mm->exec_vm);
 	obs(o, OBS_mm_stack_vm, n, 0, mm->stack_vm);
-	for (unsigned int i = 0; i < NR_MM_COUNTERS; i++)
-		obs(o, OBS_mm_rss, n, i, (u64)mm->rss_stat[i]);
+	obs(o, OBS_mm_rss, n, MM_FILEPAGES, (u64)mm->rss_stat[MM_FILEPAGES]);
+	obs(o, OBS_mm_rss, n, MM_ANONPAGES,
+	    (u64)(mm->rss_stat[MM_ANONPAGES] + mm->rss_stat[MM_SWAPENTS]));
+	obs(o, OBS_mm_swapents, n, 0, (u64)mm->rss_stat[MM_SWAPENTS]);
+	obs(o, OBS_mm_mmlist, n, 0, !list_empty(&mm->mmlist));
 	obs(o, OBS_mm_def_flags, n, 0, mm->def_flags);
 	obs(o, OBS_mm_flags, n, 0, mm->flags);
 	obs(o, OBS_mm_start_brk, n, 0, mm->start_brk);
@@ -741,7 +836,7 @@ static void observe_page_cache(struct observer *o, struct file_inode *inode)
 			obs(o, OBS_inode_clean_page, n, page->index, 1);
 			continue;
 		}
-		obs(o, OBS_inode_page, n, page->index, page_number(o, page));
+		obs(o, OBS_inode_page, n, page->index, page_number(o, page, page->index));
 	}
 }
 
@@ -805,6 +900,8 @@ static void clear_numbers(struct observer *o)
 		for (u32 j = 0; j < MEM_MAP_CHUNK; j++)
 			m->mem_map[i][j].seen[SEEN_MAPPED] = 0;
 	}
+	for (u32 i = 0; i < m->swap.max; i++)
+		m->swap.slots[i].seen[SEEN_MAPPED] = 0;
 	list_for_each_entry(file, &m->files, files) {
 		file->seen[SEEN_REFERENCES] = 0;
 		file->seen[SEEN_NUMBER] = ++n;
@@ -853,6 +950,9 @@ static void observe_machine(struct observer *o)
 	obs(o, OBS_machine_nr_mlock, 0, 0, (u64)m->nr_mlock);
 	obs(o, OBS_machine_next_pid, 0, 0, m->next_pid);
 	obs(o, OBS_machine_nr_shmem, 0, 0, m->nr_shmem);
+	obs(o, OBS_machine_swap_on, 0, 0, m->swap.on);
+	obs(o, OBS_machine_swap_inuse, 0, 0, m->swap.inuse_pages);
+	obs(o, OBS_machine_swap_lowest_bit, 0, 0, m->swap.lowest_bit);
 	obs(o, OBS_machine_next_ino, 0, 0, m->next_ino);
 	obs(o, OBS_machine_next_shmem_ino, 0, 0, m->next_shmem_ino);
 	obs(o, OBS_machine_next_anon_vma, 0, 0, m->next_anon_vma);
@@ -862,8 +962,22 @@ static void observe_machine(struct observer *o)
 	}
 }
 
+/* Continuation pages stay when they are of no more use: history. */
+static void found_continuations(struct observer *o)
+{
+	const struct swap_info *si = &o->m->swap;
+	u64 n;
+
+	for (u32 i = 0; i * SWAP_MAP_PAGE < si->max; i++) {
+		if (chk_ring(&si->continuations[i], o->m->nr_alloc[PAGE_SWAP_CONT] + 1, &n))
+			o->pages[PAGE_SWAP_CONT] -= (s64)n;
+	}
+}
+
 static void observe_extras(struct observer *o)
 {
+	found_continuations(o);
+	obs(o, OBS_machine_swap_extra, 0, 0, (u64)o->swap);
 	obs(o, OBS_machine_nr_tasks_extra, 0, 0, (u64)o->tasks);
 	obs(o, OBS_machine_nr_mms_extra, 0, 0, (u64)o->mms);
 	obs(o, OBS_machine_nr_pagetable_extra, 0, 0, (u64)o->nr_pagetable);
@@ -888,6 +1002,7 @@ static void observe(struct machine *m, bool strict, bool contents, fl_obs_fn fn,
 		.nr_pagetable = m->nr_pagetable,
 		.tasks = m->nr_tasks,
 		.mms = m->nr_mms,
+		.swap = m->swap.inuse_pages,
 	};
 
 	for (unsigned int i = 0; i < NR_CACHES; i++)

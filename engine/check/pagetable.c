@@ -78,7 +78,8 @@ static void check_user_page(struct walk *w, pte_t e, struct page *page, u64 addr
 static void check_prot(struct walk *w, pte_t e, const struct page *page, struct chk_obj obj)
 {
 	u32 flags = w->vma->vm_flags;
-	bool own = page->type == PAGE_ANON && page->_mapcount == 1;
+	bool own = page->type == PAGE_ANON && page->_mapcount == 1 &&
+		   (!page->swap || !swap_count(w->c->m, page->swap));
 	struct chk *c = w->c;
 
 	if (e & _PAGE_RW) {
@@ -103,6 +104,21 @@ static void check_prot(struct walk *w, pte_t e, const struct page *page, struct 
 		 flags & VM_EXEC ? "not executable" : "executable");
 }
 
+static void check_swap_pte(struct walk *w, pte_t e, u64 addr, struct chk_obj obj)
+{
+	struct chk *c = w->c;
+
+	if (w->refs)
+		c->m->swap.slots[pte_to_swp_entry(e)].seen[SEEN_MAPPED]++;
+	w->s->rss[MM_SWAPENTS]++;
+	walk_to(w, addr);
+	if (chk_true(c, CHK_pte_in_vma, __func__, obj, w->vma && w->vma->vm_start <= addr,
+		     "inside a VMA", "outside"))
+		chk_true(c, CHK_pte_swap, __func__, obj,
+			 w->vma->anon_vma && !(w->vma->vm_flags & VM_SHARED),
+			 "in a private VMA with an anon_vma", "another one");
+}
+
 static void check_pte(struct walk *w, pte_t e, u64 addr)
 {
 	struct chk_obj obj = chk_obj(OBJ_PTE, w->mm, addr);
@@ -110,10 +126,16 @@ static void check_pte(struct walk *w, pte_t e, u64 addr)
 	struct page *page;
 	bool zero, user;
 
+	if (is_swap_pte(e) && c->m->swap.max && !(e & ~_PAGE_PFN_MASK)) {
+		if (chk_true(c, CHK_pte_swap, __func__, obj, chk_swap_entry(c->m, e),
+			     "a slot in use", "none, or a free one"))
+			check_swap_pte(w, e, addr, obj);
+		return;
+	}
 	if (!chk_true(c, CHK_pte_decodes, __func__, obj,
 		      pte_present(e) && (e & (_PAGE_PRESENT | _PAGE_PROTNONE)) !=
 						(_PAGE_PRESENT | _PAGE_PROTNONE),
-		      "present, or none", "bits that mean nothing"))
+		      "present, none, or swap", "bits that mean nothing"))
 		return;
 
 	page = chk_page(c->m, pte_pfn(e));

@@ -14,8 +14,8 @@ const struct fl_check_row fl_invariants[] = {
 const unsigned int fl_nr_invariants = NR_CHK_ROWS;
 
 static const char *const page_type_names[NR_PAGE_TYPES] = {
-	"free", "anon", "file",	 "pgd", "pgd_user", "p4d",  "pud",	 "pmd",
-	"pte",	"zero", "stack", "ldt", "gather",   "tail", "huge_zero", "kmalloc",
+	"free", "anon",	 "file", "pgd",	   "pgd_user", "p4d",	    "pud",     "pmd",	    "pte",
+	"zero", "stack", "ldt",	 "gather", "tail",     "huge_zero", "kmalloc", "swap_cont",
 };
 
 /* Place of an entry on a list, or -1; bounded, for the list may be what is broken. */
@@ -100,6 +100,9 @@ static void obj_name(const struct machine *m, struct chk_obj o, char *buf, size_
 		break;
 	case OBJ_CPU:
 		snprintf(buf, len, "cpu %" PRIu64, o.num);
+		break;
+	case OBJ_SLOT:
+		snprintf(buf, len, "swap slot %" PRIu64, o.num);
 		break;
 	case OBJ_CACHE: {
 		const char *name = m->caches[o.num].name;

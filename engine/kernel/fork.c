@@ -218,8 +218,11 @@ void mmput(struct ctx *cx, struct mm_struct *mm)
 
 	exit_mmap(cx, mm);
 	set_mm_exe_file(cx, mm, NULL);
-	if (!list_empty(&mm->mmlist))
+	if (!list_empty(&mm->mmlist)) {
+		spin_lock(cx, &cx->m->mmlist_lock);
 		list_del_init(&mm->mmlist);
+		spin_unlock(cx, &cx->m->mmlist_lock);
+	}
 	if (mm->binfmt)
 		module_put(cx, mm->binfmt->module);
 	mmdrop(cx, mm);

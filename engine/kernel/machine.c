@@ -95,6 +95,8 @@ struct machine *machine_create(const struct machine_config *cfg, const struct fl
 		goto fail_mem_map;
 	if (kmem_caches_init(m))
 		goto fail_caches;
+	if (swap_init(m))
+		goto fail_swap;
 	if (swapper_init(&cx))
 		goto fail_swapper;
 	if (zero_page_init(&cx))
@@ -111,6 +113,8 @@ fail_sched:
 fail_zero_page:
 	swapper_exit(&cx);
 fail_swapper:
+	swap_exit(m);
+fail_swap:
 	kmem_caches_exit(m);
 fail_caches:
 	mem_map_exit(m);
@@ -131,6 +135,7 @@ void machine_destroy(struct machine *m)
 	shrink_huge_zero_page(&cx);
 	put_page(&cx, m->zero_page);
 	swapper_exit(&cx);
+	swap_exit(m);
 	kmem_caches_exit(m);
 	mem_map_exit(m);
 	ops->cache_free(inst, cache, m);

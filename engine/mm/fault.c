@@ -21,11 +21,6 @@ static struct page *alloc_user_page(struct ctx *cx, enum fl_site site)
 	return alloc_pages(cx, site, GFP_KERNEL | __GFP_ZERO | __GFP_TAG, 0, PAGE_ANON);
 }
 
-static pte_t mk_pte(const struct page *page, pte_t prot)
-{
-	return page->pfn << PAGE_SHIFT | prot;
-}
-
 /* A store through a VMA without VM_WRITE breaks sharing, but gives no permission to the next one.
  */
 static pte_t maybe_mkwrite(pte_t pte, const struct vm_area_struct *vma)
@@ -220,13 +215,54 @@ static unsigned int do_wp_page(struct ctx *cx, const struct vm_fault *vmf)
 	}
 	if ((vmf->vma->vm_flags & shared_writable) == shared_writable)
 		return wp_page_shared(cx, vmf, old_page);
-	if (old_page && old_page->type == PAGE_ANON && old_page->_mapcount == 1) {
+	if (old_page && old_page->type == PAGE_ANON && reuse_swap_page(cx, old_page)) {
 		/* The others have gone: the page is this VMA's alone, and found by its anon_vma. */
 		BUG_ON(cx, !vmf->vma->anon_vma);
 		old_page->anon_vma = vmf->vma->anon_vma;
 		return wp_page_reuse(cx, vmf);
 	}
 	return wp_page_copy(cx, vmf, old_page);
+}
+
+/*
+ * The one fault that may fail half-way: once the page is back, a store may still lack the memory
+ * for a copy of it. Whether a page is in memory or in swap is nothing that user space sees.
+ */
+static unsigned int do_swap_page(struct ctx *cx, struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	u32 slot = pte_to_swp_entry(vmf->entry);
+	bool major, write = vmf->write, exclusive = false;
+	struct page *page = swapin(cx, slot, SITE_swap_page, &major);
+	unsigned int ret = major ? VM_FAULT_MAJOR : 0;
+	pte_t pte;
+
+	if (!page)
+		return VM_FAULT_OOM;
+
+	spin_lock(cx, &vmf->mm->page_table_lock);
+	vmf->mm->rss_stat[MM_ANONPAGES]++;
+	vmf->mm->rss_stat[MM_SWAPENTS]--;
+	pte = mk_pte(page, vma->vm_page_prot);
+	if (write && reuse_swap_page(cx, page)) {
+		pte = maybe_mkwrite(pte | _PAGE_DIRTY, vma);
+		write = false;
+		exclusive = true;
+	}
+	pt_set(vmf->pt, vmf->idx, pte);
+	page_add_anon_rmap(page, vma, vmf->addr, exclusive);
+	if ((vma->vm_flags & (VM_LOCKED | VM_SPECIAL)) == VM_LOCKED)
+		mlock_vma_page(cx, page);
+	swap_free(cx, slot);
+	if (vm_swap_full(cx->m) || (vma->vm_flags & VM_LOCKED))
+		try_to_free_swap(cx, page);
+	spin_unlock(cx, &vmf->mm->page_table_lock);
+
+	if (write) {
+		vmf->entry = pte;
+		ret |= do_wp_page(cx, vmf);
+	}
+	return ret;
 }
 
 static unsigned int handle_pte_fault(struct ctx *cx, struct vm_fault *vmf)
@@ -237,6 +273,8 @@ static unsigned int handle_pte_fault(struct ctx *cx, struct vm_fault *vmf)
 			return do_fault(cx, vmf);
 		return do_anonymous_page(cx, vmf);
 	}
+	if (is_swap_pte(vmf->entry))
+		return do_swap_page(cx, vmf);
 	/* Entries carry their VMA's permissions, and the caller has checked those. */
 	BUG_ON(cx, !(vmf->entry & _PAGE_PRESENT));
 	if (vmf->write && !(vmf->entry & _PAGE_RW))

@@ -65,14 +65,26 @@ static int mm_counter(const struct page *page)
 
 /* ---- fork (facts §6.3, §6.4) ---------------------------------------------------------------- */
 
-static void copy_one_pte(struct ctx *cx, struct page *dst_pt, struct page *src_pt, unsigned int idx,
-			 const struct vm_area_struct *vma, s64 rss[NR_MM_COUNTERS])
+/* 0; or the slot of a swap entry whose count needs another continuation page. */
+static u32 copy_one_pte(struct ctx *cx, struct mm_struct *dst_mm, struct page *dst_pt,
+			struct page *src_pt, unsigned int idx, const struct vm_area_struct *vma,
+			s64 rss[NR_MM_COUNTERS])
 {
 	pte_t pte = pt_get(src_pt, idx);
 	struct page *page;
 
-	BUG_ON(cx, !pte_present(pte));
 	BUG_ON(cx, !pte_none(pt_get(dst_pt, idx)));
+	if (is_swap_pte(pte)) {
+		u32 slot = pte_to_swp_entry(pte);
+
+		if (swap_duplicate(cx, slot, SITE_copy_one_pte_cont))
+			return slot;
+		/* Behind its parent: so swapoff meets the parent's entries first. */
+		mmlist_add(cx, dst_mm, vma->vm_mm);
+		rss[MM_SWAPENTS]++;
+		pt_set(dst_pt, idx, pte);
+		return 0;
+	}
 
 	/* From now on whoever writes first gets a copy: take the permission away on both sides. */
 	if (is_cow_mapping(vma->vm_flags) && (pte & _PAGE_RW)) {
@@ -90,29 +102,42 @@ static void copy_one_pte(struct ctx *cx, struct page *dst_pt, struct page *src_p
 		rss[mm_counter(page)]++;
 	}
 	pt_set(dst_pt, idx, pte);
+	return 0;
 }
 
-static void copy_pte_range(struct ctx *cx, struct mm_struct *dst_mm, struct mm_struct *src_mm,
-			   struct page *dst_pt, struct page *src_pt,
-			   const struct vm_area_struct *vma, u64 addr, u64 end)
+static int copy_pte_range(struct ctx *cx, struct mm_struct *dst_mm, struct mm_struct *src_mm,
+			  struct page *dst_pt, struct page *src_pt,
+			  const struct vm_area_struct *vma, u64 addr, u64 end)
 {
-	s64 rss[NR_MM_COUNTERS] = {0};
 	unsigned int left = src_pt->nr_entries;
+	u32 slot;
 
-	spin_lock(cx, &dst_mm->page_table_lock);
-	spin_lock_nested(cx, &src_mm->page_table_lock);
-	for (; addr < end && left; addr += PAGE_SIZE) {
-		unsigned int idx = pt_index(&cx->m->geo, PT_PTE, addr);
+	do {
+		s64 rss[NR_MM_COUNTERS] = {0};
 
-		STEP(cx);
-		if (pte_none(pt_get(src_pt, idx)))
-			continue;
-		left--;
-		copy_one_pte(cx, dst_pt, src_pt, idx, vma, rss);
-	}
-	spin_unlock(cx, &src_mm->page_table_lock);
-	add_mm_rss_vec(dst_mm, rss);
-	spin_unlock(cx, &dst_mm->page_table_lock);
+		slot = 0;
+		spin_lock(cx, &dst_mm->page_table_lock);
+		spin_lock_nested(cx, &src_mm->page_table_lock);
+		for (; addr < end && left; addr += PAGE_SIZE) {
+			unsigned int idx = pt_index(&cx->m->geo, PT_PTE, addr);
+
+			STEP(cx);
+			if (pte_none(pt_get(src_pt, idx)))
+				continue;
+			slot = copy_one_pte(cx, dst_mm, dst_pt, src_pt, idx, vma, rss);
+			if (slot)
+				break;
+			left--;
+		}
+		spin_unlock(cx, &src_mm->page_table_lock);
+		add_mm_rss_vec(dst_mm, rss);
+		spin_unlock(cx, &dst_mm->page_table_lock);
+		/* Without the locks it can wait for the page; then the same entry once more. */
+		if (slot &&
+		    add_swap_count_continuation(cx, slot, SITE_copy_pte_range_cont, GFP_KERNEL))
+			return -ENOMEM;
+	} while (slot);
+	return 0;
 }
 
 /*
@@ -147,11 +172,12 @@ static int copy_table_range(struct ctx *cx, struct mm_struct *dst_mm, struct mm_
 		if (!dst_below)
 			return -ENOMEM;
 		if (below == PT_PTE) {
-			copy_pte_range(cx, dst_mm, src_mm, dst_below, src_below, vma, addr, next);
-			continue;
+			err = copy_pte_range(cx, dst_mm, src_mm, dst_below, src_below, vma, addr,
+					     next);
+		} else {
+			err = copy_table_range(cx, dst_mm, src_mm, dst_below, src_below, below, vma,
+					       addr, next);
 		}
-		err = copy_table_range(cx, dst_mm, src_mm, dst_below, src_below, below, vma, addr,
-				       next);
 		if (err)
 			return err;
 	}
@@ -199,9 +225,12 @@ static u64 zap_pte_batch(struct ctx *cx, struct mmu_gather *tlb, struct page *pt
 		addr += PAGE_SIZE;
 		if (pte_none(pte))
 			continue;
-		BUG_ON(cx, !pte_present(pte));
-
 		pt_set(pt, idx, 0);
+		if (is_swap_pte(pte)) {
+			rss[MM_SWAPENTS]--;
+			free_swap_and_cache(cx, pte_to_swp_entry(pte));
+			continue;
+		}
 		tlb_record(tlb, at);
 		page = vm_normal_page(cx, pte);
 		if (!page)
@@ -479,7 +508,8 @@ static u64 change_pte_range(struct ctx *cx, struct mm_struct *mm, struct page *p
 		if (pte_none(pte))
 			continue;
 		left--;
-		BUG_ON(cx, !pte_present(pte));
+		if (is_swap_pte(pte)) /* gets its permissions when it comes back */
+			continue;
 		pte = (pte & _PAGE_CHG_MASK) | (newprot & ~_PAGE_CHG_MASK);
 		if (dirty_accountable && (pte & _PAGE_DIRTY))
 			pte |= _PAGE_RW;

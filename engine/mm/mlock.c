@@ -131,7 +131,7 @@ int populate_vma_page_range(struct ctx *cx, struct vm_area_struct *vma, u64 star
 		STEP(cx);
 		if (stack_guard_page_start(cx, vma, start))
 			continue;
-		if (pte_none(pte) || (write && !(pte & _PAGE_RW))) {
+		if (!pte_present(pte) || (write && !(pte & _PAGE_RW))) {
 			unsigned int fault;
 
 			if (vma->vm_flags & VM_LOCKONFAULT)

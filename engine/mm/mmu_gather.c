@@ -106,8 +106,13 @@ void tlb_flush_mmu_free(struct ctx *cx, struct mmu_gather *tlb)
 		u32 i;
 
 		for (i = 0; i < batch->nr; i++) {
+			struct page *page = batch->pages[i];
+
 			STEP(cx);
-			put_page(cx, batch->pages[i]);
+			/* Nobody but the swap cache may want it any more. */
+			if (!page->_mapcount)
+				try_to_free_swap(cx, page);
+			put_page(cx, page);
 		}
 		batch->nr = 0;
 	}

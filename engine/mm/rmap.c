@@ -279,3 +279,93 @@ void page_remove_rmap(struct ctx *cx, struct page *page)
 	if (--page->_mapcount == 0)
 		clear_page_mlock(cx, page);
 }
+
+void page_add_anon_rmap(struct page *page, struct vm_area_struct *vma, u64 addr, bool exclusive)
+{
+	if (page->_mapcount++)
+		return;
+	/* Everybody who may come to map it is on the root's tree. */
+	page->anon_vma = exclusive ? vma->anon_vma : vma->anon_vma->root;
+	page->index = linear_page_index(vma, addr);
+}
+
+static int try_to_unmap_one(struct ctx *cx, struct page *page, struct vm_area_struct *vma)
+{
+	u64 addr = vma->vm_start + ((page->index - vma->vm_pgoff) << PAGE_SHIFT);
+	unsigned int idx = pt_index(&cx->m->geo, PT_PTE, addr);
+	struct mm_struct *mm = vma->vm_mm;
+	struct page *pt = pte_lookup(cx->m, mm, addr);
+	int ret = 0;
+	pte_t pte;
+
+	if (!pt)
+		return 0;
+	spin_lock(cx, &mm->page_table_lock);
+	pte = pt_get(pt, idx);
+	if (!pte_present(pte) || pte_pfn(pte) != page->pfn)
+		goto out_unmap;
+	pt_set(pt, idx, 0);
+	flush_tlb_page(cx, mm, addr);
+	ret = swap_duplicate(cx, page->swap, SITE_try_to_unmap_cont);
+	if (ret) {
+		pt_set(pt, idx, pte);
+		goto out_unmap;
+	}
+	mmlist_add(cx, mm, &cx->m->init_mm);
+	update_hiwater_rss(mm);
+	mm->rss_stat[MM_ANONPAGES]--;
+	mm->rss_stat[MM_SWAPENTS]++;
+	pt_set(pt, idx, swp_entry_to_pte(page->swap));
+	page_remove_rmap(cx, page);
+	put_page(cx, page);
+out_unmap:
+	spin_unlock(cx, &mm->page_table_lock);
+	return ret;
+}
+
+bool page_is_locked_in(struct ctx *cx, struct page *page)
+{
+	struct anon_vma *root;
+	struct anon_vma_chain *avc;
+	bool locked = false;
+
+	if (!page->_mapcount)
+		return false;
+	root = page->anon_vma->root;
+	down_read(cx, &root->rwsem);
+	for (avc = anon_vma_interval_tree_first(&page->anon_vma->rb_root, page->index, page->index);
+	     avc && !locked; avc = anon_vma_interval_tree_next(avc, page->index, page->index)) {
+		const struct vm_area_struct *vma = avc->vma;
+		u64 addr = vma->vm_start + ((page->index - vma->vm_pgoff) << PAGE_SHIFT);
+		pte_t pte = pte_at(cx->m, vma->vm_mm, addr);
+
+		STEP(cx);
+		locked = (vma->vm_flags & VM_LOCKED) && pte_present(pte) &&
+			 pte_pfn(pte) == page->pfn;
+	}
+	up_read(cx, &root->rwsem);
+	return locked;
+}
+
+int try_to_unmap(struct ctx *cx, struct page *page)
+{
+	struct anon_vma *root;
+	struct anon_vma_chain *avc;
+	int ret = 0;
+
+	if (!page->_mapcount) /* what it was found by may be gone */
+		return 0;
+	root = page->anon_vma->root;
+	down_read(cx, &root->rwsem);
+	for (avc = anon_vma_interval_tree_first(&page->anon_vma->rb_root, page->index, page->index);
+	     avc && page->_mapcount;
+	     avc = anon_vma_interval_tree_next(avc, page->index, page->index)) {
+		STEP(cx);
+		ret = try_to_unmap_one(cx, page, avc->vma);
+		if (ret)
+			break;
+	}
+	up_read(cx, &root->rwsem);
+	BUG_ON(cx, !ret && page->_mapcount);
+	return ret;
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Commit accounting (facts §9.1). One exact counter of promised pages. The machine keeps no pages
- * in reserve for itself and has no swap, and nobody on it is an administrator.
+ * in reserve for itself, and nobody on it is an administrator.
  */
 #include "internal.h"
 
@@ -35,10 +35,12 @@ static bool __vm_enough_memory(const struct ctx *cx, const struct mm_struct *mm,
 			return pages <= m->cfg.mem;
 		/* What is free, and the page cache of files, which can be had back. */
 		allowed = (s64)m->cfg.mem - (s64)m->pages_in_use + (s64)m->nr_alloc[PAGE_FILE] -
-			  (s64)m->nr_shmem;
+			  (s64)m->nr_shmem + (s64)nr_swap_pages(m);
 		return allowed - admin_reserve(m) > (s64)pages;
 	default:
 		allowed = (s64)(m->cfg.mem * m->cfg.overcommit_ratio / 100) - admin_reserve(m);
+		if (m->swap.on)
+			allowed += (s64)m->cfg.swap;
 		if (mm)
 			allowed -= (s64)min_u64(mm->total_vm / 32, (u64)user_reserve(m));
 		return m->vm_committed_as < allowed;

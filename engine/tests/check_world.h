@@ -139,6 +139,15 @@ static inline void world_create(struct world *w, const char *options)
 	fx_run(fx, w->parent);
 	fx_write(fx, 2, 0x400);
 
+	/* page 0 is in swap for both; page 3 is back for the child, and in the swap cache */
+	if (w->m->cfg.swap) {
+		assert_int_equal(sys_swap_out(&fx->cx, fx_addr(0)), 0);
+		assert_int_equal(sys_swap_out(&fx->cx, fx_addr(3)), 0);
+		fx_run(fx, w->child);
+		fx_read(fx, 3);
+		fx_run(fx, w->parent);
+	}
+
 	w->anon = fx_vma(fx, 0);
 	w->idle = fx_vma(fx, 4);
 	w->text = fx_vma(fx, 8);

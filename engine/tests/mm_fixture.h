@@ -138,6 +138,7 @@ static inline void fx_destroy(struct fixture *fx)
 	fx->random_fail = 0;
 	while (!list_empty(&m->tasks))
 		fx_exit(fx, list_last_entry(&m->tasks, struct task_struct, tasks));
+	free_swap_count_continuations(&fx->cx);
 	assert_int_equal(m->vm_committed_as, 0);
 	assert_int_equal(m->locks_held, 0);
 	assert_int_equal(m->nr_mms, 0);

@@ -158,6 +158,8 @@ static void each_row_fires(void **state)
 	MORE(slab_signal_struct, m->caches[CACHE_signal_struct].live);
 	MORE(slab_nsproxy, m->caches[CACHE_nsproxy].live);
 	MORE(slab_io_context, m->caches[CACHE_io_context].live);
+	MORE(pages_swap_cont, m->nr_alloc[PAGE_SWAP_CONT]);
+	MORE(swap_slots, m->swap.inuse_pages);
 	MORE(pages_shmem, m->nr_shmem);
 	MORE(pages_anon, m->nr_alloc[PAGE_ANON]);
 	MORE(pages_file, m->nr_alloc[PAGE_FILE]);
@@ -188,20 +190,23 @@ static void each_row_fires(void **state)
 		struct page page = {.pfn = 0};
 		struct file file = {.f_mode = 0};
 		struct file_inode inode = {.ino = 9};
+		struct mm_struct mm = {.brk = 0};
 		struct rows r = {0};
 
 		list_add(&page.lru, &m->pgd_list);
 		list_add(&file.files, &m->files);
 		list_add(&inode.inodes, &m->inodes);
+		list_add(&mm.mmlist, &m->init_mm.mmlist);
 		inode.i_data.i_mmap.node = &page.cache_node;
 		POKE(&w, m->pins[2].mm, w.mm);
 		POKE(&w, m->rqs[0].loaded, NULL);
 		POKE(&w, m->rqs[0].tlb.used, 1);
-		assert_int_equal(fl_census(m, on_row, &r), 7);
-		cases += 7;
+		assert_int_equal(fl_census(m, on_row, &r), 8);
+		cases += 8;
 		list_del_init(&page.lru);
 		list_del_init(&file.files);
 		list_del_init(&inode.inodes);
+		list_del_init(&mm.mmlist);
 		unpoke(&w);
 	}
 	/* only the machine itself still has the huge page of zeroes */

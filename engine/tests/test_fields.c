@@ -35,6 +35,8 @@ typedef struct address_space address_space;
 typedef struct file_inode file_inode;
 typedef struct file file;
 typedef struct dentry dentry;
+typedef struct swap_slot swap_slot;
+typedef struct swap_info swap_info;
 typedef struct module module;
 typedef struct linux_binfmt linux_binfmt;
 typedef struct anon_vma anon_vma;
@@ -220,6 +222,10 @@ static void find_objects(struct objects *o, struct machine *m, const char *type)
 		add(o, !strcmp(type, "mmu_notifier") ? &m->notifiers[i] : NULL);
 	for (unsigned int i = 0; i < NR_MM_PINS; i++)
 		add(o, !strcmp(type, "mm_holder") ? &m->pins[i] : NULL);
+	if (!strcmp(type, "swap_info"))
+		add(o, &m->swap);
+	for (u32 i = 1; !strcmp(type, "swap_slot") && i < m->swap.max; i++)
+		add(o, &m->swap.slots[i]);
 	for (unsigned int i = 0; i < NR_BINFMTS; i++)
 		add(o, !strcmp(type, "module")	       ? (void *)&m->modules[i]
 		       : !strcmp(type, "linux_binfmt") ? (void *)&m->binfmts[i]
@@ -330,8 +336,12 @@ static bool flip(struct world *w, const struct field *f, const struct before *b,
 }
 
 static const char *const worlds[] = {
-	"cpus=2",     "levels=3", "levels=3 kernel_pmd=shared", "paravirt=xen ptl_objects=1 cpus=2",
+	"cpus=2",
+	"levels=3",
+	"levels=3 kernel_pmd=shared",
+	"paravirt=xen ptl_objects=1 cpus=2",
 	"thp=always",
+	"swap=16 swap_count_bits=2",
 };
 
 /* Some object of some world is one in which the flip means something. */

@@ -365,6 +365,89 @@ static void break_shared_dirty(struct world *w)
 	POKE(w, *entry_of(w, w->mm, 8), *entry_of(w, w->mm, 8) | _PAGE_RW);
 }
 
+static void break_pte_swap(struct world *w)
+{
+	POKE(w, *entry_of(w, w->mm, 0), swp_entry_to_pte(9));
+}
+
+static void break_pte_swap_vma(struct world *w)
+{
+	POKE(w, *entry_of(w, w->mm, 4), *entry_of(w, w->mm, 0));
+}
+
+static u8 *map_of(struct world *w, u64 page)
+{
+	return &w->m->swap.swap_map[pte_to_swp_entry(*entry_of(w, w->mm, page))];
+}
+
+static void break_swap_count(struct world *w)
+{
+	u8 *map = map_of(w, 0);
+
+	POKE(w, *map, (u8)(*map + 1));
+}
+
+static void break_swap_digits(struct world *w)
+{
+	u8 *map = map_of(w, 0);
+
+	POKE(w, *map, (u8)(*map | COUNT_CONTINUED));
+}
+
+static void break_swap_digit_range(struct world *w)
+{
+	u8 *map = map_of(w, 0);
+
+	POKE(w, *map, (u8)(*map | 0x3f));
+}
+
+static void break_swap_cache(struct world *w)
+{
+	u8 *map = map_of(w, 0);
+
+	POKE(w, *map, (u8)(*map | SWAP_HAS_CACHE));
+}
+
+static void break_swap_cached_page(struct world *w)
+{
+	POKE(w, page_of(w, w->mm, 2)->swap, 1);
+}
+
+static void break_swap_inuse(struct world *w)
+{
+	POKE(w, w->m->swap.inuse_pages, w->m->swap.inuse_pages + 1);
+}
+
+static void break_swap_lowest(struct world *w)
+{
+	POKE(w, w->m->swap.lowest_bit, 12);
+}
+
+static void break_mmlist(struct world *w)
+{
+	POKE(w, w->m->init_mm.mmlist.next, &w->mm->mms);
+}
+
+static void break_mmlist_dead(struct world *w)
+{
+	POKE(w, w->child_mm->mm_users.counter, 0);
+}
+
+static void break_mmlist_member(struct world *w)
+{
+	struct list_head *e = &w->mm->mmlist;
+
+	POKE(w, e->prev->next, e->next);
+	POKE(w, e->next->prev, e->prev);
+	POKE(w, e->next, e);
+	POKE(w, e->prev, e);
+}
+
+static void break_swap_lock(struct world *w)
+{
+	POKE(w, w->m->swap.lock.writer, true);
+}
+
 /* ---- counters ------------------------------------------------------------------------------- */
 
 #define BREAK_MM_COUNTER(name, lvalue)                     \
@@ -809,6 +892,25 @@ static const struct breakage breakages[] = {
 	{"pgd_user", "mm#0", "272", "271", break_pgd_user, true, "paravirt=xen"},
 	{"pte_in_vma", "mm#0 address 0x20014000", NULL, "outside", break_pte_in_vma, true, NULL},
 	{"pte_decodes", "mm#0 address 0x20000000", NULL, NULL, break_pte_decodes, true, NULL},
+	{"pte_swap", "mm#0 address 0x20000000", "a slot in use", NULL, break_pte_swap, true,
+	 "swap=16"},
+	{"pte_swap", "mm#0 address 0x20004000", "in a private VMA with an anon_vma", NULL,
+	 break_pte_swap_vma, true, "swap=16"},
+	{"rss_swap", "mm#0", "2", "3", break_rss_swap, true, "swap=16"},
+	{"mmlist", "machine", "a ring of mms", NULL, break_mmlist, false, "swap=16"},
+	{"mmlist", "machine", "mms that have users", NULL, break_mmlist_dead, false, "swap=16"},
+	{"mmlist_member", "mm#0", "on the ring", NULL, break_mmlist_member, false, "swap=16"},
+	{"swap_count", "swap slot 1", "2", "3", break_swap_count, false, "swap=16"},
+	{"swap_digits", "swap slot 1", NULL, NULL, break_swap_digits, false, "swap=16"},
+	{"swap_digits", "swap slot 1", NULL, NULL, break_swap_digit_range, false, "swap=16"},
+	{"swap_cache", "swap slot 1", NULL, NULL, break_swap_cache, false, "swap=16"},
+	{"swap_cache", NULL, "the cached page of the slot that it names", "not",
+	 break_swap_cached_page, false, "swap=16"},
+	{"swap_inuse", "machine", "2", "3", break_swap_inuse, false, "swap=16"},
+	{"swap_inuse", "machine", "no free slot below lowest_bit", "one", break_swap_lowest, false,
+	 "swap=16"},
+	{"shared_locks", "machine", "swap_lock and mmlist_lock: free", "held", break_swap_lock,
+	 false, "swap=16"},
 	{"table_span", "mm#0 address 0x25000000", NULL, "none", break_table_span, true, NULL},
 	{"nr_entries", NULL, NULL, NULL, break_nr_entries, true, NULL},
 	{"pte_write", "mm#0 address 0x20008000", "read-only", "writable", break_pte_write, true,
@@ -969,6 +1071,7 @@ static const char *const geometries[] = {
 	NULL,
 	"levels=3",
 	"levels=3 kernel_pmd=shared",
+	"swap=16",
 	"paravirt=xen ptl_objects=1 cpus=2",
 	"levels=2",
 	"levels=5 paravirt=xen",

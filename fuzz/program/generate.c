@@ -465,6 +465,9 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 		if (chance(g, 3))
 			op->args[op->code == OP_write ? 2 : 1] = addr(BASE_STACK, 0, -pages(1));
 		return 0;
+	case OP_swap_out:
+		op->args[0] = mapped_addr(g, t, chance(g, 80) ? PROT_WRITE : 0, &left);
+		return 0;
 	case OP_clone:
 		op->args[0].val = some_clone_flags(g);
 		/* fall through */
@@ -540,6 +543,8 @@ static u32 requests(enum op_code code)
 	case OP_modify_ldt:
 	case OP_khugepaged:
 	case OP_notifier_register:
+	case OP_swap_out:
+	case OP_swapoff:
 		return 2;
 	default:
 		return 0;
@@ -603,6 +608,7 @@ static bool fits(struct gen *g, const struct live_task *t, enum op_code code)
 	case OP_munlock:
 	case OP_read:
 	case OP_write:
+	case OP_swap_out:
 		return has_map(g, t) || chance(g, 15);
 	default:
 		return true;
@@ -658,6 +664,9 @@ static int gen_machine(struct gen *g)
 		"levels=5",
 		"levels=5 paravirt=xen ptl_objects=1",
 		"overcommit=2",
+		"swap=64",
+		"swap=16 swap_count_bits=2",
+		"levels=3 swap=64 swap_count_bits=2 cpus=2",
 		"mem=2048 overcommit=2",
 		"max_map_count=24",
 		"max_tasks=6",

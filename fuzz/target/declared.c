@@ -20,6 +20,7 @@ static const struct fallback {
 	const char *why;
 } fallbacks[] = {
 	{SITE_anon_vma_clone_nowait, "the object is asked for again at once, with leave to wait"},
+	{SITE_copy_one_pte_cont, "the page is asked for again at once, with leave to wait"},
 	{SITE_gather_batch, "the gather flushes early, with the room that it has"},
 	{SITE_huge_page, "the fault takes a small page"},
 	{SITE_huge_zero_page, "the fault maps the small page of zeroes"},
@@ -51,6 +52,7 @@ bool declared_relays(const struct target *t, u32 op, const struct fi_point *poin
 
 /* Sites that no single fault reaches. */
 static const struct fallback beyond[] = {
+	{SITE_copy_pte_range_cont, "asked only after copy_one_pte_cont was refused: takes a pair"},
 	{SITE_anon_vma_clone_avc,
 	 "asked only after anon_vma_clone_nowait was refused: takes a pair"},
 	{SITE_huge_cow_array, "asked only after huge_cow_page was refused: takes a pair"},
@@ -132,6 +134,8 @@ static const struct row {
 	{OP_exec, SITE_split_vma_vma, OUT_KILLED, ENOMEM},
 	{OP_exec, SITE_mmap_region_hook, OUT_KILLED, ENODEV},
 	{OP_exec, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_swap_out, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_swapoff, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_modify_ldt, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_notifier_register, SITE_mm_take_all_locks, OUT_ERRNO, EINTR},
 	{OP_notifier_register, SITE_none, OUT_ERRNO, ENOMEM},
@@ -1157,6 +1161,7 @@ static const char *exception_of(const struct target *t, const struct op *o,
 		c->filled = done;
 		return done ? "mprotect-not-populated" : failed ? "mprotect-prefix" : NULL;
 	case OP_munmap:
+	case OP_swap_out:
 		c->kind = CHANGE_SPLIT;
 		return failed && c->hpage ? "huge-split" : NULL;
 	case OP_mremap:

@@ -165,6 +165,7 @@ static bool needs_mm(enum op_code code)
 	case OP_read:
 	case OP_write:
 	case OP_modify_ldt:
+	case OP_swap_out:
 	case OP_mremap:
 	case OP_madvise:
 	case OP_khugepaged:
@@ -319,6 +320,12 @@ void target_do_op(struct target *t, void *arg)
 		break;
 	case OP_mm_unpin:
 		set_errno_or_value(out, mm_unpin(&t->cx, a[0].val));
+		break;
+	case OP_swap_out:
+		set_errno_or_value(out, sys_swap_out(&t->cx, c->addr));
+		break;
+	case OP_swapoff:
+		set_errno_or_value(out, sys_swapoff(&t->cx));
 		break;
 	case NR_OPS:
 		break;

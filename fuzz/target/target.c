@@ -261,6 +261,8 @@ static bool touches_all(enum op_code code)
 	case OP_exec:
 	case OP_exit:
 	case OP_truncate:
+	case OP_swap_out:
+	case OP_swapoff:
 		return true;
 	default:
 		return false;

@@ -90,6 +90,8 @@ static void end_all(struct target *t, void *arg)
 	}
 	for (unsigned int cpu = 0; cpu < t->m->cfg.cpus; cpu++)
 		target_switch_to(t, cpu, NULL);
+	t->cx.steps = target_step_budget(t->m);
+	free_swap_count_continuations(&t->cx);
 	for (u32 i = 0; i < t->p->nr_defs[DEF_FILE]; i++) {
 		t->cx.steps = target_step_budget(t->m);
 		if (t->files[i])

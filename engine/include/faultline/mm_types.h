@@ -73,6 +73,7 @@ enum page_type {
 	PAGE_TAIL,	/* of a huge page, all but its first */
 	PAGE_HUGE_ZERO, /* the machine's one huge page of zeroes */
 	PAGE_KMALLOC,	/* an array that lives within one call */
+	PAGE_SWAP_CONT, /* higher digits of swap counts */
 	NR_PAGE_TYPES
 };
 
@@ -107,6 +108,25 @@ static inline u64 pte_pfn(pte_t e)
 	return (e & _PAGE_PFN_MASK) >> PAGE_SHIFT;
 }
 
+/*
+ * An entry that is neither present nor none names a slot of the swap area (facts §6.4, §20). Slot 0
+ * is never given out, and no other bit is set.
+ */
+static inline pte_t swp_entry_to_pte(u32 slot)
+{
+	return (pte_t)slot << PAGE_SHIFT;
+}
+
+static inline u32 pte_to_swp_entry(pte_t e)
+{
+	return (u32)(e >> PAGE_SHIFT);
+}
+
+static inline bool is_swap_pte(pte_t e)
+{
+	return !pte_none(e) && !pte_present(e);
+}
+
 struct anon_vma;
 struct address_space;
 struct mm_struct;
@@ -125,6 +145,7 @@ struct page {
 	bool mlocked;		   /* user pages: kept, for a locked VMA maps it */
 	u8 entry_shift;		   /* tables: log2 of the bytes of an entry, 2 or 3 */
 	bool dirty;		   /* PAGE_FILE: reading it in again would not give what it holds */
+	u32 swap;		   /* PAGE_ANON: slot that it is the swap cache of, 0: none */
 	u16 nr_entries;		   /* tables: entries that are not none, kept by pt_set() */
 	gfp_t gfp;		   /* of the request, handed back on free */
 	pgoff_t index;		   /* user pages: offset in the object, as a linear page index */
@@ -486,6 +507,36 @@ struct mm_holder {
 #define NR_NOTIFIERS 4u
 #define NR_MM_PINS   4u
 
+/* ---- swap (facts §6.4, §20) ----------------------------------------------------------------- */
+
+/*
+ * A slot's byte of the swap map: the low digit of its count, whether there are higher ones, and
+ * whether the swap cache has it. Digit k of a slot is byte `slot % SWAP_MAP_PAGE` of the k-th
+ * continuation page of its stretch of the map.
+ */
+#define SWAP_HAS_CACHE	0x40u
+#define COUNT_CONTINUED 0x80u /* in a continuation page: there are still higher digits */
+#define SWAP_MAP_PAGE	4096u
+
+struct swap_slot {
+	u64 tag;	   /* content on disk */
+	struct page *page; /* the swap cache's; counted */
+	u32 seen[2];
+};
+
+struct swap_info {
+	bool on;
+	u32 max;	      /* slots 1 .. max - 1 */
+	u8 map_max, cont_max; /* largest digits, of the map and of a continuation page */
+	u8 *swap_map;
+	struct swap_slot *slots;
+	struct list_head
+		*continuations; /* one list of pages per stretch of the map, low digits first */
+	u32 lowest_bit;		/* no free slot below */
+	u32 inuse_pages;
+	fl_lock_t lock;
+};
+
 /* ---- the machine ---------------------------------------------------------------------------- */
 
 enum fl_cache {
@@ -577,6 +628,8 @@ struct machine {
 
 	s64 vm_committed_as; /* pages */
 	u64 nr_shmem;	     /* page-cache pages of shmem objects: no file holds their content */
+	struct swap_info swap;
+	fl_lock_t mmlist_lock; /* of the ring that starts at init_mm.mmlist */
 
 	struct list_head tasks; /* alive and dying, not the idle ones */
 	u32 nr_tasks;

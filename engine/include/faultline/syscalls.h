@@ -195,6 +195,18 @@ s64 sys_ftruncate(struct ctx *cx, struct file *file, u64 pages);
  * not open to write; -EBUSY while somebody has it mapped so.
  */
 s64 sys_seal_write(struct ctx *cx, struct file *file);
+/*
+ * What reclaim does to the anonymous page of addr: it goes to swap, in every mm that maps it. 0,
+ * also when none is in memory there; -EFAULT no VMA; -ENOSPC no free slot, or no swap; -EBUSY
+ * locked in memory; -ENOMEM no continuation page: some mms may have a swap entry then and others
+ * still the page. Source: facts §20.
+ */
+s64 sys_swap_out(struct ctx *cx, u64 addr);
+/*
+ * Brings everything back in and does without swap from now on. 0; -EINVAL there is none; -ENOMEM
+ * not enough memory: part of it may be back in.
+ */
+s64 sys_swapoff(struct ctx *cx);
 /* Writes LDT entry idx. 0, -EINVAL, -ENOMEM; -ENOSYS without the ldt option. */
 s64 sys_modify_ldt(struct ctx *cx, u32 idx, u64 entry);
 
@@ -226,6 +238,8 @@ struct task_struct *spawn_init(struct ctx *cx);
 struct file *file_create(struct ctx *cx, u64 pages, u32 f_mode);
 /* Drops the bench's reference. The page cache goes with the last one. */
 void file_close(struct ctx *cx, struct file *file);
+/* Frees the continuation pages if no slot is in use: like swapoff, but swap stays on. */
+void free_swap_count_continuations(struct ctx *cx);
 /* A module that is going gives no more references (try_module_get() fails). */
 void module_set_going(struct machine *m, unsigned int binfmt, bool going);
 /*

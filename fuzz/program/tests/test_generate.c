@@ -55,20 +55,21 @@ static void test_round_trip(void **state)
 /* The same everywhere, as long as ops.def and sites.def say the same. */
 static void test_known_seed(void **state)
 {
-	static const char want[] = "# faultline 1\n"
-				   "machine levels=3 paravirt=xen teardown=oldest\n"
-				   "t0: r0 = mmap(w+44p, 4p, rw, private|anon|fixed)\n"
-				   "t0: t1 = fork()\n"
-				   "t0: r1 = mremap(r0+1p, 1p, 1p, maymove|fixed, w+56p)\n"
-				   "t1: munmap(r0, 3p) !any:2\n"
-				   "t1: exec(binfmt=1)\n"
-				   "t0: brk(brk+5p)\n"
-				   "t0: f0 = open(7p, r)\n"
-				   "t0: r2 = mmap(w+47p, 5p, rx, private|anon|fixed)\n"
-				   "t1: t2 = kthread()\n"
-				   "t0: t3 = fork()\n"
-				   "t0: r3 = mremap(r1, 3p, 3p, maymove)\n"
-				   "t1: yield()\n";
+	static const char want[] =
+		"# faultline 1\n"
+		"machine levels=3 swap=64 swap_count_bits=2 cpus=2 teardown=oldest\n"
+		"t0: yield()\n"
+		"t0: r0 = mmap(w+10p, 16p, rw, private|anon|fixed)\n"
+		"t0: brk(brk+7p)\n"
+		"t0: r1 = mremap(r0+12p, 2p, 4p, maymove|fixed, w+22p)\n"
+		"t0: mprotect(r1+3p, 1p, rx) !slab:1\n"
+		"t0: t1 = clone(vm|vfork|io)\n"
+		"t1: write(r0+1p, 1)\n"
+		"t1: munlockall()\n"
+		"t1: f0 = open(7p, rw)\n"
+		"t1: yield()\n"
+		"t1: exit()\n"
+		"t0: brk(brk+3p)\n";
 	struct program p;
 	char *text;
 
