@@ -159,13 +159,13 @@ static void add_of_mms(struct objects *o, struct machine *m, const char *type)
 static void add_of_files(struct objects *o, struct machine *m, const char *type)
 {
 	struct file_inode *inode;
-	struct file *file;
+	struct file *f;
 
-	list_for_each_entry(file, &m->files, files) {
+	list_for_each_entry(f, &m->files, files) {
 		if (!strcmp(type, "file"))
-			add(o, file);
+			add(o, f);
 		else if (!strcmp(type, "dentry"))
-			add(o, file->f_dentry);
+			add(o, f->f_dentry);
 	}
 	list_for_each_entry(inode, &m->inodes, inodes) {
 		if (!strcmp(type, "file_inode"))
@@ -178,15 +178,15 @@ static void add_of_files(struct objects *o, struct machine *m, const char *type)
 static void add_of_cpus(struct objects *o, struct machine *m, const char *type)
 {
 	for (unsigned int cpu = 0; cpu < m->cfg.cpus; cpu++) {
-		struct rq *rq = &m->rqs[cpu];
+		struct rq *cpu_rq = &m->rqs[cpu];
 
 		if (!strcmp(type, "rq"))
-			add(o, rq);
+			add(o, cpu_rq);
 		else if (!strcmp(type, "tlb"))
-			add(o, &rq->tlb);
+			add(o, &cpu_rq->tlb);
 		for (unsigned int i = 0; !strcmp(type, "tlb_entry") && i < TLB_SIZE; i++) {
-			if (rq->tlb.used & 1u << i)
-				add(o, &rq->tlb.entries[i]);
+			if (cpu_rq->tlb.used & 1u << i)
+				add(o, &cpu_rq->tlb.entries[i]);
 		}
 	}
 }
