@@ -365,7 +365,8 @@ struct supervised {
 /* True when the child has shown life since the last call. */
 static bool alive(const struct shared *sh, u64 *last)
 {
-	u64 now = ((u64)sh->op << 32) ^ sh->fi.stats.met ^ sh->nr_ops;
+	u64 swept = sh->sweep.executed_ops + sh->sweep.replay_ops;
+	u64 now = ((u64)sh->op << 32) ^ sh->fi.stats.met ^ sh->nr_ops ^ swept << 16;
 	bool moved = now != *last;
 
 	*last = now;

@@ -97,7 +97,8 @@ u64 target_step_budget(const struct machine *m)
 
 	for (unsigned int i = 0; i < NR_CACHES; i++)
 		objects += m->caches[i].live;
-	return ((u64)1 << 18) + 256 * objects + 2048 * m->pages_in_use;
+	/* a populate may fill all of memory at once, each page a table of zero pages */
+	return ((u64)1 << 18) + 256 * objects + 2048 * (m->pages_in_use + m->cfg.mem);
 }
 
 void target_switch_to(struct target *t, unsigned int cpu, struct task_struct *tsk)

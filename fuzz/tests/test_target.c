@@ -452,6 +452,20 @@ static void test_hang_fires(void **state)
 	done(b);
 }
 
+/* Requests by the ten thousand: as a program of corpus/ a sweep of it would take hours. */
+static void test_long_is_no_hang(void **state)
+{
+	struct bench *b = setup(HEAD "t0: f0 = open(60000p, rw)\n"
+				     "t0: r0 = mmap(w, 60000p, r, private|populate, f0)\n",
+				CHECK_OFF, "malloc");
+
+	(void)state;
+	run(b, NULL);
+	assert_int_equal(b->nr_found, 0);
+	assert_true(b->fi.stats.met > 60000);
+	done(b);
+}
+
 static void test_stuck_task_fires(void **state)
 {
 	struct bench *b = setup(HEAD "t0: t1 = vfork()\nt1: exit()\n", CHECK_OFF, "malloc");
@@ -592,6 +606,7 @@ int main(void)
 		cmocka_unit_test(test_refcount_fires),
 		cmocka_unit_test(test_lock_fires),
 		cmocka_unit_test(test_hang_fires),
+		cmocka_unit_test(test_long_is_no_hang),
 		cmocka_unit_test(test_stuck_task_fires),
 		cmocka_unit_test(test_census_fires),
 		cmocka_unit_test(test_backend_census_fires),
