@@ -47,15 +47,14 @@ void machine_config_init(struct machine_config *cfg)
 		*option_field(cfg, &machine_options[i]) = machine_options[i].def;
 }
 
-static const struct machine_option *option_find(const char *name, size_t len)
+unsigned int machine_option_find(const char *name, size_t len)
 {
-	for (unsigned int i = 0; i < nr_machine_options; i++) {
-		const struct machine_option *opt = &machine_options[i];
+	unsigned int i = 0;
 
-		if (strlen(opt->name) == len && !memcmp(opt->name, name, len))
-			return opt;
-	}
-	return NULL;
+	while (i < nr_machine_options && (strlen(machine_options[i].name) != len ||
+					  memcmp(machine_options[i].name, name, len) != 0))
+		i++;
+	return i;
 }
 
 /* The idx-th of "a|b|c"; NULL past the last. */
@@ -127,10 +126,10 @@ static int quoted(size_t len)
 int machine_config_set(struct machine_config *cfg, const char *name, size_t name_len,
 		       const char *value, size_t value_len, char *why, size_t why_len)
 {
-	const struct machine_option *opt = option_find(name, name_len);
+	const struct machine_option *opt = &machine_options[machine_option_find(name, name_len)];
 	u64 val = 0;
 
-	if (!opt) {
+	if (opt == &machine_options[nr_machine_options]) {
 		snprintf(why, why_len, "unknown machine option '%.*s'", quoted(name_len), name);
 		return -EINVAL;
 	}

@@ -121,7 +121,7 @@ int cmd_fmt(int argc, char **argv)
 	if (status)
 		return status;
 	for (u32 i = 0; strip && i < p.nr_ops; i++)
-		p.ops[i].expect = (struct expect){.kind = EXPECT_NONE};
+		p.ops[i].expect = p.ops[i].variant.expect = (struct expect){.kind = EXPECT_NONE};
 	status = bytes ? write_bytes(&p, argv[optind], out) : write_text(&p, out);
 	program_free(&p);
 	return status;

@@ -26,7 +26,8 @@ enum {
 	REC_EXPECT = 0xf0,
 	REC_MACHINE = 0xf1,
 	REC_TEARDOWN = 0xf2,
-	/* 0xf3 to 0xff: reserved (interleavings), ignored. */
+	/* 0xf3 to 0xf7: reserved (interleavings), ignored. */
+	REC_VARIANT = 0xf8, /* and the profile: to 0xff */
 };
 
 /* Second byte of REC_WIDE, modulo 16: which value. Below PROG_MAX_ARGS: that argument. */
@@ -141,6 +142,11 @@ static u32 expect_check(u64 hash, const u8 *b)
 	memcpy(copy, b, RECORD);
 	put32(copy + 4, 0);
 	return (u32)hash_record(hash, copy);
+}
+
+static bool is_profile(u32 i)
+{
+	return i <= machine_options[machine_option_find("profile", strlen("profile"))].max;
 }
 
 /* ---- decoding ------------------------------------------------------------------------------- */
@@ -414,10 +420,18 @@ static void decode_expect(struct decoder *d, const u8 *b)
 {
 	struct program *p = d->p;
 	struct expect *e;
+	struct op *op;
 
 	if (!p->nr_ops || get32(b + 4) != expect_check(d->hash, b))
 		return;
-	e = &p->ops[p->nr_ops - 1].expect;
+	op = &p->ops[p->nr_ops - 1];
+	e = &op->expect;
+	if (b[0] >= REC_VARIANT) {
+		if (e->kind == EXPECT_NONE)
+			return;
+		op->variant.profile = b[0] - REC_VARIANT;
+		e = &op->variant.expect;
+	}
 	*e = (struct expect){.kind = (b[1] & 0xf) % (EXPECT_SKIP + 1)};
 	if (e->kind == EXPECT_VALUE) {
 		set_base(d, &e->val, (b[1] >> 4) % NR_BASES, get16(b + 2));
@@ -467,6 +481,8 @@ static int decode_record(struct decoder *d, const u8 *b)
 		decode_teardown(d, b);
 		return 0;
 	}
+	if (b[0] >= REC_VARIANT && is_profile(b[0] - REC_VARIANT))
+		decode_expect(d, b);
 	switch (b[0] & 0xf0) {
 	case REC_WIDE:
 		decode_wide(d, b);
@@ -702,9 +718,9 @@ static void encode_fault(struct encoder *e, const struct fi_item *item)
 		put_wide(e, WIDE_FAULT_TO, 0, 0, item->to);
 }
 
-static void encode_expect(struct encoder *e, const struct expect *expect)
+static void encode_expect(struct encoder *e, u8 record, const struct expect *expect)
 {
-	u8 b[RECORD] = {REC_EXPECT, expect->kind};
+	u8 b[RECORD] = {record, expect->kind};
 
 	if (expect->kind == EXPECT_NONE)
 		return;
@@ -742,7 +758,8 @@ static void encode_op(struct encoder *e, const struct op *op)
 		encode_seg(e, &e->p->segs[op->seg + i]);
 	for (u32 i = 0; i < op->nr_faults; i++)
 		encode_fault(e, &e->p->faults[op->fault + i]);
-	encode_expect(e, &op->expect);
+	encode_expect(e, REC_EXPECT, &op->expect);
+	encode_expect(e, REC_VARIANT + op->variant.profile, &op->variant.expect);
 	if (op->def != NO_REF)
 		e->names[info->def]++;
 }
@@ -755,7 +772,7 @@ static int encode_option(void *priv, const char *name, size_t name_len, const ch
 	u8 b[RECORD] = {REC_MACHINE};
 	char why[128];
 	u64 val;
-	u8 i = 0;
+	u8 i;
 	int ret;
 
 	machine_config_init(&cfg);
@@ -763,9 +780,7 @@ static int encode_option(void *priv, const char *name, size_t name_len, const ch
 				 sizeof(why));
 	if (ret)
 		return ret;
-	while (strlen(machine_options[i].name) != name_len ||
-	       memcmp(machine_options[i].name, name, name_len) != 0)
-		i++;
+	i = (u8)machine_option_find(name, name_len);
 	memcpy(&val, (const char *)&cfg + machine_options[i].offset, sizeof(val));
 	b[1] = i;
 	put64(b + 8, val);

@@ -629,6 +629,36 @@ static int parse_expect(struct parser *ps, struct expect *expect)
 	return parse_addr(ps, &expect->val);
 }
 
+/* `| PROFILE: EXPECTATION`: what holds instead under that profile. */
+static int parse_variant(struct parser *ps, struct op *op)
+{
+	struct machine_config cfg;
+	const char *start;
+	size_t len;
+
+	if (op->expect.kind == EXPECT_NONE)
+		return fail(ps, "what a profile does otherwise comes after what is expected");
+	if (op->variant.expect.kind != EXPECT_NONE)
+		return fail(ps, "more than one expectation of a profile");
+	skip_blanks(ps);
+	start = ps->cur;
+	while (ps->cur < ps->end && (is_word_char(*ps->cur) || *ps->cur == '-' || *ps->cur == '.'))
+		ps->cur++;
+	len = (size_t)(ps->cur - start);
+	if (!len)
+		return expected(ps, "a profile");
+	machine_config_init(&cfg);
+	if (machine_config_set(&cfg, "profile", strlen("profile"), start, len, ps->err->what,
+			       sizeof(ps->err->what))) {
+		ps->err->line = ps->line;
+		return -EINVAL;
+	}
+	op->variant.profile = (u8)cfg.profile;
+	if (!accept(ps, ':'))
+		return expected(ps, "':'");
+	return parse_expect(ps, &op->variant.expect);
+}
+
 /* ---- lines ---------------------------------------------------------------------------------- */
 
 /* Gives the comments that wait to *field; an empty line keeps its place among them. */
@@ -717,6 +747,8 @@ static int parse_rest(struct parser *ps, struct op *op)
 			ret = parse_mark(ps, op);
 		else if (accept(ps, '='))
 			ret = parse_expect(ps, &op->expect);
+		else if (accept(ps, '|'))
+			ret = parse_variant(ps, op);
 		else
 			return expected(ps, "'!', '=' or the end of the line");
 	}
@@ -803,10 +835,7 @@ static int parse_option(void *priv, const char *name, size_t name_len, const cha
 		ps->err->line = ps->line;
 		return -EINVAL;
 	}
-	for (i = 0; i < nr_machine_options; i++)
-		if (strlen(machine_options[i].name) == name_len &&
-		    !memcmp(machine_options[i].name, name, name_len))
-			break;
+	i = machine_option_find(name, name_len);
 	if (ps->options_seen & (u64)1 << i)
 		return fail(ps, "%s is there twice", machine_options[i].name);
 	ps->options_seen |= (u64)1 << i;

@@ -168,7 +168,6 @@ static void print_expect(struct strbuf *sb, const struct expect *expect)
 
 	switch (expect->kind) {
 	case EXPECT_VALUE:
-		sb_puts(sb, " = ");
 		if (expect->val.base == BASE_ABS)
 			print_value(sb, expect->val.val);
 		else
@@ -177,25 +176,44 @@ static void print_expect(struct strbuf *sb, const struct expect *expect)
 	case EXPECT_ERRNO:
 		name = errno_name((int)expect->val.val);
 		if (name)
-			sb_printf(sb, " = -%s", name);
+			sb_printf(sb, "-%s", name);
 		else
-			sb_printf(sb, " = -%llu", (unsigned long long)expect->val.val);
+			sb_printf(sb, "-%llu", (unsigned long long)expect->val.val);
 		break;
 	case EXPECT_SIGSEGV:
-		sb_puts(sb, " = SIGSEGV");
+		sb_puts(sb, "SIGSEGV");
 		break;
 	case EXPECT_SIGBUS:
-		sb_puts(sb, " = SIGBUS");
+		sb_puts(sb, "SIGBUS");
 		break;
 	case EXPECT_OOM:
-		sb_puts(sb, " = OOM");
+		sb_puts(sb, "OOM");
 		break;
 	case EXPECT_SKIP:
-		sb_puts(sb, " = skip");
+		sb_puts(sb, "skip");
 		break;
 	default:
 		break;
 	}
+}
+
+static void print_expects(struct strbuf *sb, const struct op *op)
+{
+	struct machine_config cfg;
+	char name[32];
+
+	if (op->expect.kind == EXPECT_NONE)
+		return;
+	sb_puts(sb, " = ");
+	print_expect(sb, &op->expect);
+	if (op->variant.expect.kind == EXPECT_NONE)
+		return;
+	machine_config_init(&cfg);
+	cfg.profile = op->variant.profile;
+	machine_config_print(&cfg, machine_option_find("profile", strlen("profile")), name,
+			     sizeof(name));
+	sb_printf(sb, " | %s: ", name);
+	print_expect(sb, &op->variant.expect);
 }
 
 static void print_op(struct strbuf *sb, const struct program *p, const struct op *op)
@@ -219,7 +237,7 @@ static void print_op(struct strbuf *sb, const struct program *p, const struct op
 		sb_puts(sb, " !");
 		sb_puts(sb, item);
 	}
-	print_expect(sb, &op->expect);
+	print_expects(sb, op);
 }
 
 static void print_machine(struct strbuf *sb, const struct program *p)

@@ -185,12 +185,22 @@ static bool fault_equal(const struct fi_item *a, const struct fi_item *b)
 	}
 }
 
+static bool expect_equal(const struct expect *a, const struct expect *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	return (a->kind != EXPECT_VALUE && a->kind != EXPECT_ERRNO) || arg_equal(&a->val, &b->val);
+}
+
 static bool op_equal(const struct program *pa, const struct op *a, const struct program *pb,
 		     const struct op *b)
 {
 	if (a->code != b->code || a->task != b->task || a->def != b->def ||
 	    a->nr_segs != b->nr_segs || a->nr_faults != b->nr_faults ||
-	    a->expect.kind != b->expect.kind)
+	    !expect_equal(&a->expect, &b->expect) ||
+	    !expect_equal(&a->variant.expect, &b->variant.expect))
+		return false;
+	if (a->variant.expect.kind != EXPECT_NONE && a->variant.profile != b->variant.profile)
 		return false;
 	for (u32 i = 0; i < op_table[a->code].nr_args; i++)
 		if (!arg_equal(&a->args[i], &b->args[i]))
@@ -201,8 +211,7 @@ static bool op_equal(const struct program *pa, const struct op *a, const struct 
 	for (u32 i = 0; i < a->nr_faults; i++)
 		if (!fault_equal(&pa->faults[a->fault + i], &pb->faults[b->fault + i]))
 			return false;
-	return (a->expect.kind != EXPECT_VALUE && a->expect.kind != EXPECT_ERRNO) ||
-	       arg_equal(&a->expect.val, &b->expect.val);
+	return true;
 }
 
 bool program_equal(const struct program *a, const struct program *b)

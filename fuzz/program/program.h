@@ -72,6 +72,12 @@ struct expect {
 		val; /* EXPECT_VALUE: a number or address; EXPECT_ERRNO: val.val is the errno > 0 */
 };
 
+/* What holds instead where the machine's profile is this one (its number in options.def). */
+struct expect_variant {
+	u8 profile;
+	struct expect expect; /* EXPECT_NONE: there is no such profile */
+};
+
 /* Kind of name that an operation defines. */
 enum def_kind {
 	DEF_NONE,
@@ -111,9 +117,10 @@ struct op {
 	u32 seg, nr_segs;     /* exec: in program.segs */
 	u32 fault, nr_faults; /* marks, in program.faults */
 	struct expect expect;
-	u32 line;      /* 1-based in the text it came from, 0: none */
-	char *comment; /* lines before it, each with '#' and newline; NULL: none */
-	char *tail;    /* comment at the end of its line, with '#'; NULL: none */
+	struct expect_variant variant; /* only where expect is one too */
+	u32 line;		       /* 1-based in the text it came from, 0: none */
+	char *comment;		       /* lines before it, each with '#' and newline; NULL: none */
+	char *tail;		       /* comment at the end of its line, with '#'; NULL: none */
 };
 
 enum teardown_order {

@@ -354,10 +354,13 @@ static void judge(struct target *t, const struct target_task *task, const struct
 		  const struct outcome *out)
 {
 	struct finding f = {.oracle = ORACLE_expect, .func = "-"};
+	const struct expect *e = &op->expect;
 	struct outcome want, got = *out;
 	char expected[48], actual[48];
 
-	if (!expectations_hold(t) || !expected_outcome(t, task, &op->expect, &want))
+	if (op->variant.expect.kind != EXPECT_NONE && t->m->cfg.profile == op->variant.profile)
+		e = &op->variant.expect;
+	if (!expectations_hold(t) || !expected_outcome(t, task, e, &want))
 		return;
 	if (got.kind == OUT_SKIPPED && want.kind != OUT_SKIPPED)
 		return;

@@ -279,6 +279,32 @@ static void test_plan_and_marks(void **state)
 	done(b);
 }
 
+/* What a profile does otherwise is judged under that profile alone, whatever chose it. */
+static void test_expect_of_a_profile(void **state)
+{
+	static const char *const machines[] = {"", "machine profile=linux-4.4\n",
+					       "machine profile=linux-6.18\n"};
+	static const char ops[] = "t0: mlockall(onfault) = 0 | linux-6.18: -EINVAL\n"
+				  "t0: mlockall(onfault) = -EINVAL | linux-6.18: 0\n"
+				  "t0: munlockall() = 0 | linux-4.4: 0\n";
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(machines); i++) {
+		char text[512];
+		struct bench *b;
+
+		snprintf(text, sizeof(text), HEAD "%s%s", machines[i], ops);
+		b = setup(text, CHECK_FULL, "malloc");
+		run(b, NULL);
+		assert_int_equal(b->nr_found, 1);
+		assert_int_equal(b->found[0].oracle, ORACLE_expect);
+		assert_int_equal(b->found[0].op, 1);
+		assert_string_equal(b->found[0].expected, i == 2 ? "0x0" : "-EINVAL");
+		assert_string_equal(b->found[0].actual, i == 2 ? "-EINVAL" : "0x0");
+		done(b);
+	}
+}
+
 static void test_expect_fires(void **state)
 {
 	struct bench *b = setup(HEAD "t0: mmap(w, 1p, rw, private|anon|fixed) = w+1p\n"
@@ -599,6 +625,7 @@ int main(void)
 		cmocka_unit_test(test_max_ops),
 		cmocka_unit_test(test_trace_hash),
 		cmocka_unit_test(test_plan_and_marks),
+		cmocka_unit_test(test_expect_of_a_profile),
 		cmocka_unit_test(test_expect_fires),
 		cmocka_unit_test(test_findings_carry_their_plan),
 		cmocka_unit_test(test_invariant_fires),

@@ -30,6 +30,9 @@ struct machine_option {
 extern const struct machine_option machine_options[];
 extern const unsigned int nr_machine_options;
 
+/* The number of an option by its name; nr_machine_options when there is none of that name. */
+unsigned int machine_option_find(const char *name, size_t len);
+
 void machine_config_init(struct machine_config *cfg);
 /* Sets one option from text ("levels", "3"). 0, or -EINVAL with a line in why. */
 int machine_config_set(struct machine_config *cfg, const char *name, size_t name_len,
