@@ -155,7 +155,14 @@ struct subject_ops {
 	 * the requests of a second attempt are those of the first. NULL: nothing ever stays.
 	 */
 	u64 (*residue)(void *s);
-	/* Optional, both or none. */
+	/*
+	 * Optional, both or none. snapshot keeps the state between two operations in place of what
+	 * it kept before: 0; -EOPNOTSUPP: this subject has no way to; -EINVAL: the machine cannot
+	 * go on; -ENOMEM. restore puts that state back as often as asked, also after the machine
+	 * broke, a teardown or a reset: 0; -EINVAL: nothing is kept; -ENOMEM. After an error of
+	 * restore there is no machine, and a reset is needed. What the subject tells others is not
+	 * rewound: the injector, findings, coverage.
+	 */
 	int (*snapshot)(void *s);
 	int (*restore)(void *s);
 };

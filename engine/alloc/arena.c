@@ -81,7 +81,6 @@ struct arena {
 	uint64_t magic;
 	uint64_t limit;
 	struct fl_allocator_counts counts;
-	uint32_t slot;
 	uint32_t nr_frames; /* in use or on a free list; those behind were never touched */
 	uint32_t free[NR_ORDERS];
 	/* The first NR_ORDERS hold tag pages and are not counted as caches. */
@@ -107,6 +106,11 @@ _Static_assert(DESC_OFFSET + sizeof(struct frame) * NR_FRAMES <= FRAMES_OFFSET,
 static struct arena_host *host_of(struct arena *a)
 {
 	return (struct arena_host *)(void *)((char *)a + HOST_OFFSET);
+}
+
+static uint32_t slot_of(const struct arena *a)
+{
+	return (uint32_t)(((uintptr_t)a - SLOT_BASE) / SLOT_SIZE);
 }
 
 static struct frame *frames_of(struct arena *a)
@@ -444,7 +448,6 @@ static void *arena_create(const struct fl_allocator_config *cfg)
 	}
 	a->magic = ARENA_MAGIC;
 	a->limit = cfg->limit;
-	a->slot = cfg->slot;
 	for (unsigned int o = 0; o < NR_ORDERS; o++) {
 		a->free[o] = NIL;
 		cache_setup(&a->caches[o], "tag", (size_t)FL_TAG_BYTES << o, 16);
@@ -727,7 +730,7 @@ static size_t arena_snapshot_size(void *arg)
 static size_t arena_snapshot(void *arg, void *buf, size_t len)
 {
 	struct arena *a = arg;
-	struct snap_head head = {SNAP_MAGIC, a->slot, a->nr_frames};
+	struct snap_head head = {SNAP_MAGIC, slot_of(a), a->nr_frames};
 	char *out = buf;
 
 	if (len < snapshot_bytes(a->nr_frames))
@@ -753,9 +756,11 @@ static int arena_restore(void *arg, const void *buf, size_t len)
 	if (len < sizeof(head))
 		return -EINVAL;
 	memcpy(&head, in, sizeof(head));
-	if (head.magic != SNAP_MAGIC || head.slot != a->slot ||
-	    head.nr_frames > host_of(a)->most_frames || len < snapshot_bytes(head.nr_frames))
+	if (head.magic != SNAP_MAGIC || head.slot != slot_of(a) || head.nr_frames > NR_FRAMES ||
+	    len < snapshot_bytes(head.nr_frames))
 		return -EINVAL;
+	if (host_of(a)->most_frames < head.nr_frames)
+		host_of(a)->most_frames = head.nr_frames;
 	in += sizeof(head);
 	memcpy(a, in, sizeof(*a));
 	in += sizeof(*a);

@@ -371,6 +371,48 @@ static void test_snapshot(void **state)
 	ops->destroy(inst);
 }
 
+/* What a snapshot holds outlives the instance, but belongs to its slot. */
+static void test_snapshot_of_the_slot(void **state)
+{
+	const struct fl_allocator_ops *ops = fl_allocator_find("arena");
+	void *inst = make(ops, 3, 0), *other = make(ops, 4, 0), *cache, *snap;
+	unsigned char *obj, *page;
+	size_t len;
+
+	(void)state;
+	cache = ops->cache_create(inst, "objs", 72, 8);
+	obj = ops->cache_alloc(inst, cache, GFP_KERNEL);
+	page = ops->page_alloc(inst, 4, GFP_KERNEL);
+	memset(obj, 0x11, 72);
+	memset(page, 0x22, (size_t)4096 << 4);
+	len = ops->snapshot_size(inst);
+	snap = malloc(len);
+	assert_int_equal(ops->snapshot(inst, snap, len), len);
+	ops->destroy(inst);
+
+	inst = make(ops, 3, 0);
+	assert_int_equal(ops->restore(other, snap, len), -EINVAL);
+	assert_int_equal(ops->restore(inst, snap, len - 1), -EINVAL);
+	assert_counts(ops, inst, 0, 0, 0);
+	assert_int_equal(ops->restore(inst, snap, len), 0);
+	assert_counts(ops, inst, 16, 1, 1);
+	assert_int_equal(obj[71], 0x11);
+	assert_int_equal(page[((size_t)4096 << 4) - 1], 0x22);
+#ifdef FL_ASAN
+	assert_true(__asan_address_is_poisoned(obj + 72));
+	assert_null(__asan_region_is_poisoned(page, (size_t)4096 << 4));
+#endif
+	/* damage does not stand in the way */
+	memset(inst, 0xff, 256);
+	assert_int_equal(ops->restore(inst, snap, len), 0);
+	ops->cache_free(inst, cache, obj);
+	ops->page_free(inst, page, 4, GFP_KERNEL);
+	assert_counts(ops, inst, 0, 0, 1);
+	free(snap);
+	ops->destroy(inst);
+	ops->destroy(other);
+}
+
 /* Two instances that see the same requests give the same places, also after a drop. */
 static void test_arena_deterministic(void **state)
 {
@@ -470,6 +512,7 @@ int main(void)
 		BOTH(test_red_zones),
 #endif
 		cmocka_unit_test(test_snapshot),
+		cmocka_unit_test(test_snapshot_of_the_slot),
 		cmocka_unit_test(test_arena_deterministic),
 		cmocka_unit_test(test_arena_drop_is_cold),
 		cmocka_unit_test(test_arena_slots),

@@ -161,7 +161,7 @@ static void boot(struct target *t, void *arg)
 	}
 }
 
-static u32 names(const struct program *p, enum def_kind kind)
+u32 target_names(const struct program *p, enum def_kind kind)
 {
 	return p->nr_defs[kind] ? p->nr_defs[kind] : 1;
 }
@@ -175,11 +175,11 @@ int target_init(struct target *t, const struct program *p, const struct target_o
 	t->fn = fn;
 	t->priv = priv;
 	t->op = UINT32_MAX;
-	t->tasks = calloc(names(p, DEF_TASK), sizeof(*t->tasks));
-	t->files = calloc(names(p, DEF_FILE), sizeof(*t->files));
-	t->results = calloc(names(p, DEF_RESULT), sizeof(*t->results));
-	t->result_known = calloc(names(p, DEF_RESULT), sizeof(*t->result_known));
-	t->order = calloc(names(p, DEF_TASK), sizeof(*t->order));
+	t->tasks = calloc(target_names(p, DEF_TASK), sizeof(*t->tasks));
+	t->files = calloc(target_names(p, DEF_FILE), sizeof(*t->files));
+	t->results = calloc(target_names(p, DEF_RESULT), sizeof(*t->results));
+	t->result_known = calloc(target_names(p, DEF_RESULT), sizeof(*t->result_known));
+	t->order = calloc(target_names(p, DEF_TASK), sizeof(*t->order));
 	if (!t->tasks || !t->files || !t->results || !t->result_known || !t->order) {
 		target_fini(t);
 		return -ENOMEM;
@@ -197,6 +197,8 @@ void target_fini(struct target *t)
 	free(t->order);
 	free(t->before.v);
 	free(t->after.v);
+	free(t->snap);
+	t->snap = NULL;
 	t->before = t->after = (struct target_obs){0};
 	t->tasks = NULL;
 	t->files = NULL;
@@ -205,23 +207,29 @@ void target_fini(struct target *t)
 	t->order = NULL;
 }
 
+void *target_create_inst(const struct target *t)
+{
+	const struct fl_allocator_config cfg = {.size = sizeof(cfg), .slot = t->opt.slot};
+
+	return t->opt.alloc->create(&cfg);
+}
+
 static int target_reset(void *s)
 {
 	struct target *t = s;
 	const struct program *p = t->p;
-	struct fl_allocator_config cfg = {.size = sizeof(cfg)};
 	struct boot b = {0};
 
 	target_drop_machine(t);
-	memset(t->tasks, 0, names(p, DEF_TASK) * sizeof(*t->tasks));
-	memset(t->files, 0, names(p, DEF_FILE) * sizeof(*t->files));
-	memset(t->result_known, 0, names(p, DEF_RESULT) * sizeof(*t->result_known));
+	memset(t->tasks, 0, target_names(p, DEF_TASK) * sizeof(*t->tasks));
+	memset(t->files, 0, target_names(p, DEF_FILE) * sizeof(*t->files));
+	memset(t->result_known, 0, target_names(p, DEF_RESULT) * sizeof(*t->result_known));
 	t->broken = t->in_op = false;
 	t->nr_run = t->nr_faults = t->nr_mark_faults = 0;
 	t->op = UINT32_MAX;
 	t->hash = 0;
 
-	t->inst = t->opt.alloc->create(&cfg);
+	t->inst = target_create_inst(t);
 	if (!t->inst)
 		return -ENOMEM;
 	if (!target_guarded(t, boot, &b))
@@ -633,6 +641,8 @@ const struct subject_ops target_subject = {
 	.allowed = target_allowed,
 	.retryable = target_retryable,
 	.residue = target_residue,
+	.snapshot = target_snapshot,
+	.restore = target_restore,
 };
 
 /* ---- run ------------------------------------------------------------------------------------ */

@@ -68,6 +68,7 @@ typedef void (*target_event_fn)(void *priv, const struct target_event *ev);
 struct target_options {
 	struct machine_config machine; /* checked */
 	const struct fl_allocator_ops *alloc;
+	u32 slot; /* of the backend: targets that live at the same time need one each */
 	enum check_level check;
 	/* Judge what the program expects. Of a fuzzer's bytes that means nothing. */
 	bool expectations;
@@ -129,6 +130,7 @@ struct target {
 	u64 brk_wanted; /* argument of the last brk, for what is declared of it */
 	u32 nr_findings;
 	u64 hash;
+	struct target_snap *snap; /* what snapshot kept, or NULL */
 
 	bool guarded;
 	jmp_buf env;

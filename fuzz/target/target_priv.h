@@ -36,6 +36,10 @@ void target_report_violations(struct target *t, struct violations *vs);
  */
 u64 target_step_budget(const struct machine *m);
 void target_switch_to(struct target *t, unsigned int cpu, struct task_struct *tsk);
+/* An instance of the backend, in the target's slot; NULL when the host has no memory for it. */
+void *target_create_inst(const struct target *t);
+/* How many names of a kind there is room for: one at least. */
+u32 target_names(const struct program *p, enum def_kind kind);
 /* What was running is thrown away, whatever state it is in: the backend frees what it gave out. */
 void target_drop_machine(struct target *t);
 
@@ -56,6 +60,12 @@ bool target_operands(const struct target *t, struct call *c);
 void target_do_op(struct target *t, void *arg);
 /* The task on the CPU ends. */
 void target_leave(struct target *t, struct target_task *task);
+
+/* ---- snapshot.c ----------------------------------------------------------------------------- */
+
+/* subject_ops.snapshot and .restore; -EOPNOTSUPP with a backend that has none. */
+int target_snapshot(void *s);
+int target_restore(void *s);
 
 /* ---- teardown.c ----------------------------------------------------------------------------- */
 

@@ -77,9 +77,13 @@ struct fl_allocator_ops {
 	int (*check)(void *inst, char *why, size_t len);
 
 	/*
-	 * Optional, all or none: a copy of the whole instance, to be put back into the same
-	 * instance. snapshot_size bounds the buffer; snapshot returns the bytes written, 0 on
-	 * failure. restore makes the instance byte for byte what it was.
+	 * Optional, all or none: a copy of the whole instance, to be put back into it, or, when it
+	 * has been destroyed, into another one that was made with the same slot. snapshot_size
+	 * bounds the buffer; snapshot returns the bytes written, 0 on failure, and changes nothing.
+	 * restore makes the instance byte for byte what it was, at the same addresses, with the
+	 * sanitizers' knowledge of what may be touched; it asks nothing of what it overwrites, so
+	 * that a damaged instance can be restored too. 0, or -EINVAL and nothing done: not a
+	 * snapshot of that slot.
 	 */
 	size_t (*snapshot_size)(void *inst);
 	size_t (*snapshot)(void *inst, void *buf, size_t len);
