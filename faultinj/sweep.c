@@ -10,6 +10,7 @@
  *                   operation per pass, so that a pass costs one run of the program and not one per
  *                   point
  *   end             once per context: all tasks are ended right after the failed attempt
+ *   fork            instead of these, for subjects that crash: see sweep_fork.c
  *   alone           the judge: one fault, one machine. Nothing is a confirmed finding before two
  *                   such runs agree on it
  *
@@ -23,7 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void progress(const struct sweep *sw, u32 op)
+const char *const sweep_mode_names[SWEEP_NR_MODES] = {"inplace", "replay", "fork"};
+
+void sweep_progress(const struct sweep *sw, u32 op)
 {
 	if (sw->opt->progress)
 		sw->opt->progress(sw->opt->priv, op, sw->nr_ops);
@@ -41,22 +44,20 @@ static void pass_census(struct sweep *sw)
 	}
 }
 
-/* Counted at once, so that whoever holds the statistics knows them should the engine crash. */
-static void deliver(struct sweep *sw, u32 i)
+void sweep_deliver(struct sweep *sw, u32 i)
 {
 	sw->info[i].state = PT_DELIVERED;
 	sw->stats->delivered++;
 	sw->stats->benign += sw->info[i].benign;
 }
 
-static void mask(struct sweep *sw, u32 i, const char *why)
+void sweep_mask(struct sweep *sw, u32 i, const char *why)
 {
 	sw->info[i].state = PT_MASKED;
 	sw->info[i].why = why;
 }
 
-/* Enough was found in this point's context; masks the point then. Negative: out of memory. */
-static int given_up(struct sweep *sw, u32 i)
+int sweep_given_up(struct sweep *sw, u32 i)
 {
 	struct context *c = sweep_context_find(sw, &sw->points[i]);
 
@@ -64,7 +65,7 @@ static int given_up(struct sweep *sw, u32 i)
 		return -ENOMEM;
 	if (c->findings < MAX_PER_CONTEXT)
 		return 0;
-	mask(sw, i, "its context has findings enough");
+	sweep_mask(sw, i, "its context has findings enough");
 	return 1;
 }
 
@@ -281,7 +282,7 @@ static int inplace_op(struct sweep *sw, u32 op)
 	for (u32 i = g->first; i < g->first + g->nr; i++) {
 		if (sw->info[i].state != PT_TODO)
 			continue;
-		err = given_up(sw, i);
+		err = sweep_given_up(sw, i);
 		if (err < 0)
 			return err;
 		if (err)
@@ -297,7 +298,7 @@ static int inplace_op(struct sweep *sw, u32 op)
 		}
 		sw->stats->inplace_delivered++;
 		if (a.exact)
-			deliver(sw, i);
+			sweep_deliver(sw, i);
 		else
 			sw->info[i].state = PT_COLD;
 		bad = sw->nr_caught != 0;
@@ -336,7 +337,7 @@ static int inplace_pass(struct sweep *sw)
 	for (u32 op = 0; !err && op < sw->nr_ops; op++) {
 		if (sweep_stopped(sw))
 			return -EINTR;
-		progress(sw, op);
+		sweep_progress(sw, op);
 		err = inplace_op(sw, op);
 	}
 	if (!err)
@@ -356,7 +357,7 @@ static int next_cold(struct sweep *sw, u32 op, u32 *found)
 	for (u32 i = g->first; i < g->first + g->nr; i++) {
 		if (sw->info[i].state != PT_COLD)
 			continue;
-		ret = given_up(sw, i);
+		ret = sweep_given_up(sw, i);
 		if (ret < 0)
 			return ret;
 		if (ret)
@@ -385,7 +386,7 @@ static int cold_point(struct sweep *sw, u32 i)
 		return err;
 	sw->stats->replay_ops++;
 	if (a.delivered && a.exact)
-		deliver(sw, i);
+		sweep_deliver(sw, i);
 	else
 		sw->info[i].state = PT_ALONE;
 	ended = !a.delivered || sw->info[i].benign;
@@ -431,7 +432,7 @@ static int cold_pass(struct sweep *sw, u32 last)
 	for (u32 op = 0; !err && op <= last; op++) {
 		if (sweep_stopped(sw))
 			return -EINTR;
-		progress(sw, op);
+		sweep_progress(sw, op);
 		err = next_cold(sw, op, &i);
 		if (err)
 			return err;
@@ -467,19 +468,19 @@ static int alone_points(struct sweep *sw)
 	for (u32 i = 0; i < sw->nr_points; i++) {
 		if (sw->info[i].state != PT_ALONE)
 			continue;
-		err = given_up(sw, i);
+		err = sweep_given_up(sw, i);
 		if (err < 0)
 			return err;
 		if (err)
 			continue;
-		progress(sw, sw->points[i].op);
+		sweep_progress(sw, sw->points[i].op);
 		err = sweep_judge_alone(sw, i, JUDGE_TAIL, &a);
 		if (err)
 			return err;
 		if (a.delivered)
-			deliver(sw, i);
+			sweep_deliver(sw, i);
 		else
-			mask(sw, i, "not met again, not even in a fresh machine");
+			sweep_mask(sw, i, "not met again, not even in a fresh machine");
 		if (sw->nr_caught) {
 			err = sweep_confirm(sw, i, JUDGE_TAIL);
 			if (err)
@@ -508,7 +509,7 @@ static int end_contexts(struct sweep *sw)
 		if (c->ended)
 			continue;
 		c->ended = true;
-		progress(sw, sw->points[i].op);
+		sweep_progress(sw, sw->points[i].op);
 		err = sweep_judge_alone(sw, i, JUDGE_END, &a);
 		if (!err && sw->nr_caught)
 			err = sweep_confirm(sw, i, JUDGE_END);
@@ -546,6 +547,10 @@ static int sweep_passes(struct sweep *sw, u32 modes)
 {
 	int err;
 
+	if (modes == SWEEP_FORK) {
+		sw->stats->ops = sw->nr_ops;
+		return sweep_fork_pass(sw);
+	}
 	if (modes & SWEEP_INPLACE) {
 		err = inplace_pass(sw);
 		if (err)
@@ -581,7 +586,7 @@ static void count_points(struct sweep *sw, const char *why)
 		if (info->state == PT_DELIVERED)
 			continue;
 		if (info->state != PT_MASKED)
-			mask(sw, i, why);
+			sweep_mask(sw, i, why);
 		sw->stats->masked++;
 		if (sw->opt->masked)
 			sw->opt->masked(sw->opt->priv, &sw->points[i], info->why);
@@ -625,6 +630,7 @@ int sweep_run(struct subject *s, const struct sweep_options *opt, finding_fn fn,
 
 	s->ops->report_to(s->priv, sweep_catch_finding, sw);
 	err = golden(sw);
+	stats->listed = !err;
 	if (!err)
 		err = sweep_passes(sw, modes);
 	s->ops->report_to(s->priv, fn, priv);

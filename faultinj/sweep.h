@@ -14,8 +14,16 @@
 
 enum sweep_mode {
 	SWEEP_INPLACE = 1,
-	SWEEP_REPLAY = 2
+	SWEEP_REPLAY = 2,
+	/*
+	 * A child process per point, made where the golden run stands before the operation: for
+	 * subjects that kill their process. Taken only when asked for alone: a process cannot
+	 * know that it is going to die, so it is for whoever outlives it to sweep again like this.
+	 */
+	SWEEP_FORK = 4
 };
+#define SWEEP_NR_MODES 3u
+extern const char *const sweep_mode_names[SWEEP_NR_MODES]; /* by bit */
 
 struct sweep_options {
 	u32 classes; /* bit per enum fl_class; 0: all */
@@ -26,6 +34,14 @@ struct sweep_options {
 	bool (*stop)(void *priv);
 	/* A point of the golden pass that no mode delivered, and why. May be NULL. */
 	void (*masked)(void *priv, const struct fi_point *point, const char *why);
+	/*
+	 * Runs fn(arg) in a child process and waits for its end. 0: fn returned. 1: the child died,
+	 * and how says how: oracle, what, class_key, func, expected, actual, and op if the subject
+	 * was at another than the one given. Or a negative errno. Of what the child did only that
+	 * remains which it wrote to shared memory of its parent's making; the subject and its
+	 * injector, but for statistics, must be to the parent as they were. Needed by SWEEP_FORK.
+	 */
+	int (*isolate)(void *priv, void (*fn)(void *arg), void *arg, struct finding *how);
 	void *priv;
 };
 
@@ -42,6 +58,8 @@ struct sweep_stats {
 	u64 findings;	       /* confirmed, one per bucket */
 	u64 artefacts;	       /* not confirmed by replay, one per bucket */
 	u64 repeats;	       /* further sightings of buckets already reported */
+	u64 crashes;	       /* children that died, see SWEEP_FORK */
+	bool listed;	       /* the golden runs are over */
 	struct fi_stats sites; /* reached and failed, by site */
 };
 

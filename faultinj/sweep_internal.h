@@ -65,6 +65,18 @@ struct attempt {
 	bool retryable;
 };
 
+/* What a child of SWEEP_FORK leaves behind: in memory that it shares with its parent. */
+struct board {
+	volatile bool attempting; /* the armed operation is running */
+	bool ended;
+	int err;
+	struct attempt a;
+	struct sweep_stats stats; /* what it added */
+	bool miscounted;
+	u32 nr_caught;
+	struct finding caught[MAX_CAUGHT];
+};
+
 struct sweep {
 	struct subject *s;
 	const struct sweep_options *opt;
@@ -97,6 +109,7 @@ struct sweep {
 	struct context *contexts; /* open addressing, a power of two */
 	u32 nr_contexts, max_contexts;
 	struct obs_list before, after;
+	struct board *board; /* SWEEP_FORK, else NULL */
 	bool miscounted; /* the injector refused more, or fewer, than the attempt was armed for */
 	bool census_suspect; /* a pass with many faults ended in a census that is not clean */
 	bool census_confirmed;
@@ -173,8 +186,9 @@ void sweep_print_digest(u64 digest, char *buf, size_t len);
 /* ---- sweep_judge.c -------------------------------------------------------------------------- */
 
 enum judge_mode {
-	JUDGE_TAIL, /* retry, run the rest of the program, end all, census */
-	JUDGE_END,  /* end all right after the attempt, census */
+	JUDGE_TAIL,  /* retry, run the rest of the program, end all, census */
+	JUDGE_RETRY, /* retry, end all, census */
+	JUDGE_END,   /* end all right after the attempt, census */
 };
 
 void sweep_run_op(struct sweep *sw, u32 op, struct outcome *out);
@@ -194,6 +208,8 @@ bool sweep_is_golden(struct sweep *sw, u32 op, const struct outcome *out, const 
  * ends at its first finding: what a damaged state does later says nothing more.
  */
 int sweep_judge_alone(struct sweep *sw, u32 i, enum judge_mode mode, struct attempt *a);
+/* The same in a machine that is in the golden state before the operation. */
+int sweep_judge_here(struct sweep *sw, u32 i, enum judge_mode mode, struct attempt *a);
 /* The judge has caught something: once more, and what is seen again is confirmed. */
 int sweep_confirm(struct sweep *sw, u32 i, enum judge_mode mode);
 /*
@@ -206,5 +222,19 @@ int sweep_escalate(struct sweep *sw, u32 i);
  * that anybody saw: asks the judge about the latest deliveries, backwards from op.
  */
 int sweep_blame(struct sweep *sw, u32 op);
+
+/* ---- sweep_fork.c --------------------------------------------------------------------------- */
+
+/* Every point that waits, in a child of its own. */
+int sweep_fork_pass(struct sweep *sw);
+
+/* ---- sweep.c -------------------------------------------------------------------------------- */
+
+/* Point i has been failed. Counted at once, for whoever holds the statistics of a dead process. */
+void sweep_deliver(struct sweep *sw, u32 i);
+void sweep_mask(struct sweep *sw, u32 i, const char *why);
+/* Enough was found in this point's context; masks the point then. Negative: out of memory. */
+int sweep_given_up(struct sweep *sw, u32 i);
+void sweep_progress(const struct sweep *sw, u32 op);
 
 #endif

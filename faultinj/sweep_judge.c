@@ -139,7 +139,11 @@ int sweep_attempt(struct sweep *sw, u32 i, struct attempt *a)
 	sweep_caught_reset(sw);
 	a->exact = exact_here(sw, point);
 	fi_arm_point(fi, op, point->site, point->ordinal);
+	if (sw->board)
+		sw->board->attempting = true;
 	sweep_run_op(sw, op, &a->out);
+	if (sw->board)
+		sw->board->attempting = false;
 	a->delivered = fi->op_delivered != 0;
 	a->broken = a->out.kind == OUT_BROKEN;
 	if (a->delivered) {
@@ -245,16 +249,13 @@ static int judge_tail(struct sweep *sw, u32 from, bool golden, bool relaid)
 	return 0;
 }
 
-int sweep_judge_alone(struct sweep *sw, u32 i, enum judge_mode mode, struct attempt *a)
+int sweep_judge_here(struct sweep *sw, u32 i, enum judge_mode mode, struct attempt *a)
 {
 	u32 op = sw->points[i].op;
 	struct outcome out;
 	bool golden = true;
 	int err;
 
-	err = sweep_rebuild(sw, op);
-	if (err)
-		return err;
 	err = sweep_observe(sw, &sw->before);
 	if (err)
 		return err;
@@ -279,7 +280,18 @@ int sweep_judge_alone(struct sweep *sw, u32 i, enum judge_mode mode, struct atte
 				return 0;
 		}
 	}
+	if (mode == JUDGE_RETRY) {
+		ops_of(sw)->teardown(sw->s->priv);
+		return 0;
+	}
 	return judge_tail(sw, op + 1, golden, a->relaid);
+}
+
+int sweep_judge_alone(struct sweep *sw, u32 i, enum judge_mode mode, struct attempt *a)
+{
+	int err = sweep_rebuild(sw, sw->points[i].op);
+
+	return err ? err : sweep_judge_here(sw, i, mode, a);
 }
 
 int sweep_confirm(struct sweep *sw, u32 i, enum judge_mode mode)

@@ -4,11 +4,14 @@
  * be found by its oracle, and the subject without bugs must give exact counts and silence.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -47,6 +50,8 @@ enum bug {
 	COLD_ONLY,	  /* a bug at a point that the pass in place cannot reach */
 	WEAK,		  /* a refused protect goes beyond what is allowed to it */
 	EXEC_STATE,	  /* a refused exec leaves more undone than the task */
+	DIES,		  /* a refused fork kills the process, once it has copied a VMA */
+	DIES_LATE,	  /* nothing to be seen, but the retry kills the process */
 	TWO_FAULTS,	  /* only two faults in one machine do harm */
 	RANDOM_OUTCOME,	  /* every run is another */
 	RANDOM_SITE,
@@ -151,6 +156,8 @@ static struct outcome failed(s64 err)
 
 static struct outcome map(struct dummy *d)
 {
+	if (d->poisoned && d->bug == DIES_LATE)
+		raise(SIGKILL);
 	if (d->poisoned && d->bug == RETRY_FAILS)
 		return failed(-EAGAIN);
 	if (refused(d, SITE_mmap_region_acct, GFP_KERNEL))
@@ -186,7 +193,7 @@ static struct outcome touch(struct dummy *d, u32 op)
 	return (struct outcome){.kind = OUT_OK};
 }
 
-static struct outcome fork_fails(struct dummy *d, u32 op, bool late)
+static struct outcome fork_fails(struct dummy *d, u32 op, bool copied, bool late)
 {
 	switch (d->bug) {
 	case LEAK:
@@ -209,6 +216,10 @@ static struct outcome fork_fails(struct dummy *d, u32 op, bool late)
 	case INVARIANT:
 		d->broken_rule = true;
 		break;
+	case DIES:
+		if (copied)
+			raise(SIGKILL);
+		break;
 	case TWO_FAULTS:
 		if (d->faults > 1)
 			say(d, ORACLE_refcount, op, "two");
@@ -226,21 +237,21 @@ static struct outcome do_fork(struct dummy *d, u32 op)
 	if (refused(d, SITE_dup_mm_mm, GFP_KERNEL))
 		return failed(-ENOMEM);
 	if (refused(d, SITE_pgd_alloc_pgd, GFP_KERNEL))
-		return fork_fails(d, op, false);
+		return fork_fails(d, op, false, false);
 	for (u64 vma = 0; vma < d->cell[CELL_VMAS]; vma++) {
 		if (refused(d, SITE_dup_mmap_vma, GFP_KERNEL))
-			return fork_fails(d, op, vma == 2);
+			return fork_fails(d, op, vma > 0, vma == 2);
 		if (!refused(d, SITE_anon_vma_clone_nowait, GFP_NOWAIT))
 			continue;
 		if (refused(d, SITE_anon_vma_clone_avc, GFP_KERNEL))
-			return fork_fails(d, op, vma == 2);
+			return fork_fails(d, op, vma > 0, vma == 2);
 		if (d->bug == FALLBACK_OUTCOME)
 			return failed(-ENOMEM);
 		odd = d->bug == FALLBACK_STATE;
 		d->leaked += d->bug == FALLBACK_LEAK;
 	}
 	if (refused(d, SITE_dup_mm_binfmt, GFP_KERNEL))
-		return fork_fails(d, op, false);
+		return fork_fails(d, op, true, false);
 	d->cell[CELL_CHILDREN] += 1 + odd;
 	return (struct outcome){.kind = OUT_OK, .value = 2};
 }
@@ -494,6 +505,7 @@ struct result {
 	struct sweep_stats stats;
 	struct finding found[MAX_FOUND];
 	u32 nr_found;
+	u32 children;
 	u32 nr_masked, progress, stop_after, asked;
 	char why[64];
 };
@@ -530,6 +542,30 @@ static bool on_stop(void *priv)
 	return r->stop_after && ++r->asked > r->stop_after;
 }
 
+/* The dummy is not in shared memory, so it and its injector stay as they were. */
+static int on_isolate(void *priv, void (*fn)(void *arg), void *arg, struct finding *how)
+{
+	struct result *r = priv;
+	int status;
+	pid_t pid;
+
+	r->children++;
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		return -EAGAIN;
+	if (!pid) {
+		fn(arg);
+		_exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		return -ECHILD;
+	if (WIFEXITED(status) && !WEXITSTATUS(status))
+		return 0;
+	snprintf(how->class_key, sizeof(how->class_key), "%d", WTERMSIG(status));
+	return 1;
+}
+
 static struct dummy *dummy_new(const u8 *ops, u32 nr_ops, enum bug bug)
 {
 	struct dummy *d = calloc(1, sizeof(*d));
@@ -554,6 +590,7 @@ static struct result *sweep_with(const u8 *ops, u32 nr_ops, enum bug bug, u32 cl
 		.progress = on_progress,
 		.stop = on_stop,
 		.masked = on_masked,
+		.isolate = modes == SWEEP_FORK ? on_isolate : NULL,
 		.priv = r,
 	};
 
@@ -567,7 +604,7 @@ static struct result *sweep_with(const u8 *ops, u32 nr_ops, enum bug bug, u32 cl
 	assert_int_equal(r->stats.met, r->stats.delivered + r->stats.masked);
 	assert_int_equal(r->nr_masked, r->stats.masked);
 	assert_int_equal(r->nr_found, r->stats.findings + r->stats.artefacts);
-	if (!modes || modes & SWEEP_INPLACE)
+	if (modes != SWEEP_REPLAY && modes != SWEEP_FORK)
 		assert_int_equal(r->stats.executed_ops, r->stats.inplace_delivered + r->stats.ops);
 	assert_true(r->stats.benign <= r->stats.delivered);
 	/* The injector is given back as it was. */
@@ -944,6 +981,81 @@ static void test_artefact(void **state)
 	free(r);
 }
 
+/* A process per point gives the same counts, and finds what the other modes find. */
+static void test_fork(void **state)
+{
+	struct result *both = sweep(NO_BUG);
+	struct result *r = sweep_with(program, NR_OPS, NO_BUG, 0, SWEEP_FORK, 0);
+
+	(void)state;
+	assert_int_equal(r->ret, 0);
+	assert_int_equal(r->nr_found, 0);
+	assert_int_equal(r->stats.met, both->stats.met);
+	assert_int_equal(r->stats.delivered, both->stats.met);
+	assert_int_equal(r->stats.benign, NR_BENIGN);
+	assert_int_equal(r->stats.crashes, 0);
+	assert_true(r->children >= r->stats.met);
+	free(both);
+	free(r);
+
+	r = sweep_with(program, NR_OPS, STATE, 0, SWEEP_FORK, 0);
+	assert_found(r, STATE, ORACLE_digest, field_key(), "op=4.page@pgd_alloc_pgd:1");
+	assert_only(r, ORACLE_digest);
+	free(r);
+	r = sweep_with(program, NR_OPS, LEAK, 0, SWEEP_FORK, 0);
+	assert_found(r, LEAK, ORACLE_census, "objects", "op=4.page@pgd_alloc_pgd:1");
+	assert_only(r, ORACLE_census);
+	free(r);
+	r = sweep_with(program, NR_OPS, FALLBACK_STATE, 0, SWEEP_FORK, 0);
+	assert_found(r, FALLBACK_STATE, ORACLE_digest, "fallback-state", NULL);
+	free(r);
+}
+
+/* What kills the process takes nothing with it but its own point. */
+static void test_dies(void **state)
+{
+	static const u8 forks[] = {MAP, TOUCH, MAP, MAP, FORK, MAP, FORK, TOUCH, LOOP};
+	struct result *r = sweep_with(forks, ARRAY_SIZE(forks), DIES, 0, SWEEP_FORK, 0);
+	struct result *good = sweep_with(forks, ARRAY_SIZE(forks), NO_BUG, 0, SWEEP_FORK, 0);
+	const struct finding *f;
+	char key[8];
+
+	(void)state;
+	snprintf(key, sizeof(key), "%d", SIGKILL);
+	assert_int_equal(r->ret, 0);
+	assert_int_equal(r->stats.met, good->stats.met);
+	assert_int_equal(r->stats.delivered + r->stats.masked, good->stats.met);
+	/* four VMAs, twice: the last three of each, and the end; a context dies four times */
+	assert_in_range(r->stats.masked, 0, 2);
+	assert_true(r->stats.crashes >= 8);
+	f = assert_found(r, NO_BUG, ORACLE_crash, key, NULL);
+	assert_int_equal(f->op, 4);
+	assert_false(f->by_sweep);
+	assert_only(r, ORACLE_crash);
+	for (u32 i = 0; i < FL_NR_SITES; i++)
+		assert_int_equal(r->stats.sites.site_met[i] != 0,
+				 good->stats.sites.site_met[i] != 0);
+	free(r);
+
+	r = sweep_with(forks, ARRAY_SIZE(forks), DIES_LATE, 0, SWEEP_FORK, 0);
+	f = assert_found(r, NO_BUG, ORACLE_crash, key, "op=0.slab@mmap_region_vma:1");
+	assert_true(f->by_sweep);
+	assert_int_equal(r->stats.delivered, good->stats.met);
+	free(r);
+	free(good);
+
+	/* without help there are no children */
+	struct dummy *d = dummy_new(program, NR_OPS, NO_BUG);
+	struct subject s = {.ops = &dummy_ops, .priv = d, .fi = &d->fi};
+	const struct sweep_options opt = {.modes = SWEEP_FORK};
+	struct sweep_stats stats;
+
+	r = calloc(1, sizeof(*r));
+	assert_int_equal(sweep_run(&s, &opt, on_finding, r, &stats), -EOPNOTSUPP);
+	free(r);
+	free(d);
+}
+
 static void test_not_deterministic(void **state)
 {
 	static const struct {
@@ -1055,6 +1167,8 @@ static void test_repeats(void **state)
 {
 	(void)state;
 	for (enum bug bug = NO_BUG; bug <= TWO_FAULTS; bug++) {
+		if (bug == DIES || bug == DIES_LATE)
+			continue;
 		struct result *a = sweep(bug), *b = sweep(bug);
 
 		assert_memory_equal(&a->stats, &b->stats, sizeof(a->stats));
@@ -1085,6 +1199,8 @@ int main(void)
 		cmocka_unit_test(test_benign),
 		cmocka_unit_test(test_masked_in_place),
 		cmocka_unit_test(test_artefact),
+		cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_dies),
 		cmocka_unit_test(test_not_deterministic),
 		cmocka_unit_test(test_golden_bugs),
 		cmocka_unit_test(test_many_findings),

@@ -16,7 +16,8 @@ static const char help[] =
 	"directory (every *.prog below) or - for stdin.\n"
 	"\n"
 	"  --class LIST        page, slab, ctor, hook, acct, intr or all (default)\n"
-	"  --mode LIST         inplace, replay (default: both, replay for what in place leaves)\n"
+	"  --mode LIST         inplace, replay, fork (default: all, each for what the one before\n"
+	"                      leaves; fork, a process per point, when the sweep has crashed)\n"
 	"  --machine K=V,...   options of the machine, over those of the program\n"
 	"  --allocator NAME    malloc (default) or arena\n"
 	"  --no-isolate        in this process, without a child that may crash: for a debugger\n"
@@ -56,6 +57,13 @@ static void on_masked(void *priv, const struct fi_point *point, const char *why)
 		worker_text(c->w, text, (size_t)n);
 }
 
+static int on_isolate(void *priv, void (*fn)(void *arg), void *arg, struct finding *how)
+{
+	struct caught *c = priv;
+
+	return worker_isolate(c->w, fn, arg, how);
+}
+
 static void sweep_status(int err, const char *path, struct file_result *res)
 {
 	switch (err) {
@@ -87,6 +95,7 @@ static void take_stats(const struct sweep_stats *stats, struct file_result *res)
 	res->executed_ops = stats->executed_ops;
 	res->children = stats->children;
 	res->artefacts = stats->artefacts;
+	res->crashes = stats->crashes;
 	res->replay_ops = stats->replay_ops;
 }
 
@@ -96,6 +105,32 @@ static void sweep_salvage(const struct session *ses, struct file_result *res)
 	take_stats(&ses->shared->sweep, res);
 	res->ops = ses->shared->nr_ops;
 	res->masked = res->met - res->delivered;
+}
+
+/* Of those asked for, the ones whose turn it is. */
+static u32 sweep_modes(const struct session *ses)
+{
+	const u32 one_process = SWEEP_INPLACE | SWEEP_REPLAY;
+
+	if (ses->forked)
+		return SWEEP_FORK;
+	return ses->modes & one_process ? ses->modes & one_process : ses->modes;
+}
+
+/* What to do about a child that died: a sweep that survives it, or one that ends before it. */
+static bool sweep_escalate(struct session *ses, const struct file_result *res)
+{
+	if (!ses->shared->sweep.listed) {
+		if (ses->prefix || res->cut_op == UINT32_MAX || !res->cut_op)
+			return false;
+		ses->max_ops = res->cut_op;
+		ses->prefix = true;
+		return true;
+	}
+	if (ses->forked || (ses->modes && !(ses->modes & SWEEP_FORK)))
+		return false;
+	ses->forked = true;
+	return true;
 }
 
 static void sweep_job(struct worker *w, struct file_result *res)
@@ -108,8 +143,9 @@ static void sweep_job(struct worker *w, struct file_result *res)
 	struct subject subject = {&target_subject, t, &w->ses->shared->fi};
 	const struct sweep_options opt = {
 		.classes = w->ses->classes,
-		.modes = w->ses->modes,
+		.modes = sweep_modes(w->ses),
 		.masked = on_masked,
+		.isolate = on_isolate,
 		.priv = &caught,
 	};
 	struct sweep_stats *stats = &w->ses->shared->sweep;
@@ -144,6 +180,7 @@ static void counts_json(struct json *j, const struct file_result *res)
 	json_u64(j, "artefacts", res->artefacts);
 	json_u64(j, "children", res->children);
 	json_u64(j, "replay_ops", res->replay_ops);
+	json_u64(j, "crashes", res->crashes);
 }
 
 static void print_cut(const struct file_result *res)
@@ -170,6 +207,8 @@ static void sweep_result(struct session *ses, const char *path, const struct fil
 		json_str(&j, "file", path);
 		counts_json(&j, res);
 		json_str(&j, "verdict", verdict_name(res));
+		json_bool(&j, "forked", res->forked);
+		json_bool(&j, "prefix", res->prefix);
 		if (res->cut && res->cut_op != UINT32_MAX)
 			json_u64(&j, "ended_at", res->cut_op);
 		if (res->cut)
@@ -187,6 +226,14 @@ static void sweep_result(struct session *ses, const char *path, const struct fil
 	       " benign %3" PRIu64 " masked %8" PRIu64 " executed  %s\n",
 	       verdict_name(res), res->ops, res->met, res->delivered, res->benign, res->masked,
 	       res->executed_ops, path);
+	if (res->prefix)
+		printf("         without any fault the program dies at operation %" PRIu64
+		       "; those before it were swept\n",
+		       res->ops);
+	if (res->forked)
+		printf("         the sweep died, and was made again with a process per point: "
+		       "%" PRIu64 " of them died\n",
+		       res->crashes);
 	if (res->cut)
 		print_cut(res);
 }
@@ -272,22 +319,18 @@ static int class_list(const char *list, u32 *classes)
 
 static int mode_list(const char *list, u32 *modes)
 {
-	static const struct {
-		const char *name;
-		u32 bit;
-	} names[] = {{"inplace", SWEEP_INPLACE}, {"replay", SWEEP_REPLAY}};
-
 	for (const char *p = list; *p || p == list;) {
-		size_t len = strcspn(p, ","), i = 0;
+		size_t len = strcspn(p, ",");
+		u32 i = 0;
 
-		while (i < ARRAY_SIZE(names) &&
-		       (strlen(names[i].name) != len || memcmp(names[i].name, p, len)))
+		while (i < SWEEP_NR_MODES &&
+		       (strlen(sweep_mode_names[i]) != len || memcmp(sweep_mode_names[i], p, len)))
 			i++;
-		if (i == ARRAY_SIZE(names))
-			return usage_error("sweep",
-					   "--mode: no mode '%.*s'; there are inplace, replay",
-					   (int)len, p);
-		*modes |= names[i].bit;
+		if (i == SWEEP_NR_MODES)
+			return usage_error(
+				"sweep", "--mode: no mode '%.*s'; there are inplace, replay, fork",
+				(int)len, p);
+		*modes |= 1u << i;
 		p += len + (p[len] == ',');
 		if (!*p)
 			break;
@@ -331,6 +374,7 @@ int cmd_sweep(int argc, char **argv)
 	ses.job = sweep_job;
 	ses.result = sweep_result;
 	ses.salvage = sweep_salvage;
+	ses.escalate = sweep_escalate;
 	status = session_files(&ses, argc, argv);
 	sweep_total(&ses);
 	return session_exit(&ses, status);

@@ -113,8 +113,13 @@ static void put_sweep(FILE *out, const struct session *ses)
 		fprintf(out, "%s%s", before, fl_class_names[i]);
 		before = ",";
 	}
-	if (ses->modes == SWEEP_INPLACE || ses->modes == SWEEP_REPLAY)
-		put_option(out, "--mode", ses->modes == SWEEP_INPLACE ? "inplace" : "replay");
+	before = " --mode ";
+	for (u32 i = 0; i < SWEEP_NR_MODES && ses->modes; i++) {
+		if (!(ses->modes >> i & 1))
+			continue;
+		fprintf(out, "%s%s", before, sweep_mode_names[i]);
+		before = ",";
+	}
 }
 
 static void put_command(FILE *out, const struct session *ses, const char *path,

@@ -231,12 +231,21 @@ static void show_progress(struct session *ses, const char *path)
 	ses->progress = true;
 }
 
+static void note_bucket(struct session *ses, const struct finding_record *rec)
+{
+	char bucket[13];
+
+	finding_bucket(&rec->f, bucket);
+	ses->came |= !strcmp(bucket, ses->awaited);
+}
+
 static void take_record(struct session *ses, const char *path, enum record_type type,
 			const void *data, size_t len, struct file_result *res)
 {
 	clear_progress(ses);
 	switch (type) {
 	case REC_FINDING:
+		note_bucket(ses, data);
 		report_finding(ses, path, data);
 		break;
 	case REC_TEXT:
@@ -528,27 +537,68 @@ static void salvage(const struct session *ses, struct file_result *res)
 		ses->salvage(ses, res);
 }
 
-static void crashed(struct session *ses, const char *path, struct supervised *s,
-		    struct file_result *res)
+/* The same once more, to see whether it dies of the same. */
+static void report_crash(struct session *ses, const char *path, const struct finding *first,
+			 bool hung)
 {
-	struct finding_record rec = {0};
+	struct finding_record rec = {.f = *first};
 	struct supervised again = {.in.quiet = true};
 	struct file_result ignored = {0};
 	char bucket[13], bucket_again[13];
 	struct finding f;
 
-	crash_finding(ses, s, &rec.f);
-	finding_bucket(&rec.f, bucket);
-	if (!s->in.done)
-		salvage(ses, res);
-	if (!s->hung && !supervise(ses, path, &again, &ignored) && died(&again)) {
+	finding_bucket(first, bucket);
+	if (!hung && !supervise(ses, path, &again, &ignored) && died(&again)) {
 		crash_finding(ses, &again, &f);
 		finding_bucket(&f, bucket_again);
 		rec.f.confirmed = !strcmp(bucket, bucket_again);
 	}
 	crash_free(&again.report);
 	take_described(ses, path, &rec);
-	res->code = EXIT_CLEAN;
+}
+
+/*
+ * Tries the job in the ways that it has for a subject that dies. In another way it must come to the
+ * same finding by itself; if it does not, the finding needed all that went before it.
+ */
+static void crashed(struct session *ses, const char *path, struct supervised *s,
+		    struct file_result *res)
+{
+	struct finding f, first = {0};
+	bool waiting = false;
+
+	for (;;) {
+		crash_finding(ses, s, &f);
+		if (!s->in.done)
+			salvage(ses, res);
+		res->code = EXIT_CLEAN;
+		if (s->in.done || !ses->escalate || !ses->escalate(ses, res)) {
+			report_crash(ses, path, &f, s->hung);
+			break;
+		}
+		if (ses->prefix && !waiting && !f.nr_faults) {
+			/* without a fault: no other way of sweeping has anything to say about it */
+			report_crash(ses, path, &f, s->hung);
+		} else if (!waiting) {
+			first = f;
+			waiting = true;
+			ses->came = false;
+			finding_bucket(&first, ses->awaited);
+		}
+		crash_free(&s->report);
+		*s = (struct supervised){0};
+		*res = (struct file_result){0};
+		if (supervise(ses, path, s, res)) {
+			ses->status = exit_worst(ses->status, EXIT_ENV);
+			break;
+		}
+		crash_echo(&s->report);
+		if (!died(s) || interrupted)
+			break;
+	}
+	ses->awaited[0] = '\0';
+	if (waiting && !ses->came)
+		take_described(ses, path, &(struct finding_record){.f = first});
 }
 
 /* ---- all files ------------------------------------------------------------------------------ */
@@ -568,6 +618,7 @@ static void add_total(struct session *ses, const struct file_result *res)
 	t->artefacts += res->artefacts;
 	t->replay_ops += res->replay_ops;
 	t->findings += res->findings;
+	t->crashes += res->crashes;
 }
 
 static void one_file(struct session *ses, const char *path)
@@ -576,6 +627,7 @@ static void one_file(struct session *ses, const char *path)
 	struct supervised s = {0};
 	u64 before = ses->nr_reported;
 
+	ses->forked = ses->prefix = false;
 	if (!ses->isolate) {
 		struct worker w = {.ses = ses, .path = path, .fd = -1};
 
@@ -595,7 +647,11 @@ static void one_file(struct session *ses, const char *path)
 			crashed(ses, path, &s, &res);
 		/* also those that came before the child died */
 		res.findings = ses->nr_reported - before;
+		res.forked = ses->forked;
+		res.prefix = ses->prefix;
 	}
+	if (ses->prefix)
+		ses->max_ops = 0;
 	if (res.code) {
 		say("%s", res.message);
 		ses->status = exit_worst(ses->status, res.code);

@@ -33,12 +33,14 @@ struct finding_record {
 struct file_result {
 	int code; /* EXIT_CLEAN, or why there is no result: message is set */
 	char message[640];
-	u64 ops, executed;
+	u64 ops, executed, crashes;
 	u64 met, delivered, benign, masked, executed_ops, children, artefacts, replay_ops;
 	u64 findings;
 	u64 trace_hash;
 	u32 runs; /* that agreed */
 	bool has_hash;
+	bool forked;  /* swept with a child per point, after one that was for all had died */
+	bool prefix;  /* the program dies without any fault: what is before that was swept */
 	bool cut;   /* the child died or was stopped: counts are those up to then */
 	u32 cut_op; /* where, UINT32_MAX: not in an operation */
 };
@@ -50,6 +52,7 @@ struct worker {
 	struct session *ses;
 	const char *path;
 	int fd; /* of the pipe, -1: no child, records are handled at once */
+	u32 nr_echoed;
 };
 void worker_finding(struct worker *w, const struct program *p, const struct finding *f);
 /* A line for standard output, with its newline. */
@@ -63,6 +66,11 @@ void worker_target(struct worker *w, const struct program *p, const struct machi
 
 typedef void (*job_fn)(struct worker *w, struct file_result *res);
 typedef void (*result_fn)(struct session *ses, const char *path, const struct file_result *res);
+/*
+ * The job's child died, which left this result: true when the job is to be tried again in another
+ * way, which it has noted in the session.
+ */
+typedef bool (*escalate_fn)(struct session *ses, const struct file_result *res);
 /* Fills the counts of a child that did not get to say them from what it left in ses->shared. */
 typedef void (*salvage_fn)(const struct session *ses, struct file_result *res);
 
@@ -85,6 +93,9 @@ struct session {
 	const void *job_arg;
 	result_fn result;
 	salvage_fn salvage; /* or NULL */
+	escalate_fn escalate; /* or NULL */
+	bool forked;	      /* this file's sweep makes a child per point */
+	bool prefix;	      /* this file's program is cut off before it dies: at max_ops */
 
 	struct shared *shared;
 	int status;
@@ -93,6 +104,8 @@ struct session {
 	struct file_result total;
 	u64 errors, nr_reported;
 	struct bucket_name *buckets; /* of findings shown */
+	char awaited[13];	     /* bucket that has its turn again, "" if none has */
+	bool came;		     /* it has come */
 	size_t nr_buckets, max_buckets;
 	bool progress; /* a status line is on the terminal */
 };
@@ -105,6 +118,12 @@ void session_end(struct session *ses);
 double session_seconds(const struct session *ses);
 /* True once Ctrl-C was pressed. */
 bool session_interrupted(void);
+
+/*
+ * sweep_options.isolate; priv is the worker. What the child writes to stderr when it dies goes to
+ * this process's, the first times.
+ */
+int worker_isolate(struct worker *w, void (*fn)(void *arg), void *arg, struct finding *how);
 /* The status, with standard output pushed out. After Ctrl-C it does not return. */
 int session_exit(struct session *ses, int status);
 
