@@ -3,8 +3,9 @@
 
 ci/unwind/*.patch each remove one step of an error path. This applies them in turn to a copy of the
 sources, builds it, sweeps corpus/seeds, runs corpus/seeds and corpus/regress, and shows which oracle
-spoke in either. The command that repeats the first finding must find it again. The unpatched copy must
-be silent first.
+spoke in either. The command that repeats the first finding must find it again, and no program may
+have points left that were not tried, also where the missing step kills the process. The unpatched
+copy must be silent first.
 """
 
 import argparse
@@ -78,14 +79,18 @@ class Copy:
         except subprocess.TimeoutExpired:
             fail(3, f"faultline {' '.join(args)} did not end within {timeout} s")
         rows = [json.loads(x) for x in r.stdout.splitlines() if x.startswith("{")]
-        return r.returncode, [x for x in rows if x["type"] == "finding"], r.stderr
+        return r.returncode, rows, r.stderr
 
     def sweep(self):
-        return self.faultline("sweep", "--json", "corpus/seeds")
+        code, rows, err = self.faultline("sweep", "--json", "corpus/seeds")
+        self.untried = [x["file"] for x in rows if x["type"] == "sweep" and x.get("not_tried")]
+        self.crashes = sum(x.get("crashes", 0) for x in rows if x["type"] == "sweep")
+        return code, [x for x in rows if x["type"] == "finding"], err
 
     def run(self):
-        return self.faultline("run", "--json", *(c for c in ("corpus/seeds", "corpus/regress")
-                                                 if (ROOT / c).is_dir()))
+        code, rows, err = self.faultline("run", "--json", *(c for c in ("corpus/seeds", "corpus/regress")
+                                                            if (ROOT / c).is_dir()))
+        return code, [x for x in rows if x["type"] == "finding"], err
 
     def again(self, findings):
         """Whether the command that a finding prints finds it again; None if none can be repeated."""
@@ -157,7 +162,9 @@ def main(argv):
             code_run, ran, err = copy.run()
             findings = swept + ran
             row["sweep"], row["run"], row["again"] = len(swept), len(ran), copy.again(swept)
-            row["found"] = bool(findings) and {code, code_run} <= {0, 1} and row["again"] is not False
+            row["crashes"], row["untried"] = copy.crashes, copy.untried
+            row["found"] = (bool(findings) and {code, code_run} <= {0, 1} and row["again"] is not False
+                            and not row["untried"])
             row["oracles"] = dict(Counter(f["oracle"] for f in findings))
             row["first"] = findings[0]["what"] if findings else None
         copy.restore()
@@ -167,7 +174,9 @@ def main(argv):
             print(json.dumps(row), flush=True)
         else:
             how = ("does not apply" if not row["applies"] else "does not build" if not row["builds"]
-                   else "NOT AGAIN" if row["again"] is False else "MISSED" if not row["found"]
+                   else "NOT AGAIN" if row["again"] is False
+                   else f"NOT ALL OF {row['untried'][0]} TRIED" if row.get("untried")
+                   else "MISSED" if not row["found"]
                    else " ".join(f"{o}:{n}" for o, n in sorted(row["oracles"].items())))
             again = {True: "yes", False: "NO", None: "-"}[row["again"]]
             print(f"{patch.stem:<34} {row['sweep']:>3}/{row['run']:<3} {again:<5} {how:<40} {row['step']}",

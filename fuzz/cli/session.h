@@ -39,10 +39,10 @@ struct file_result {
 	u64 trace_hash;
 	u32 runs; /* that agreed */
 	bool has_hash;
-	bool forked;  /* swept with a child per point, after one that was for all had died */
-	bool prefix;  /* the program dies without any fault: what is before that was swept */
-	bool cut;   /* the child died or was stopped: counts are those up to then */
-	u32 cut_op; /* where, UINT32_MAX: not in an operation */
+	bool forked; /* swept with a child per point, after one that was for all had died */
+	bool prefix; /* the program dies without any fault: what is before that was swept */
+	bool cut;    /* the child died or was stopped: counts are those up to then */
+	u32 cut_op;  /* where, UINT32_MAX: not in an operation */
 };
 
 struct session;
@@ -92,7 +92,7 @@ struct session {
 	job_fn job;
 	const void *job_arg;
 	result_fn result;
-	salvage_fn salvage; /* or NULL */
+	salvage_fn salvage;   /* or NULL */
 	escalate_fn escalate; /* or NULL */
 	bool forked;	      /* this file's sweep makes a child per point */
 	bool prefix;	      /* this file's program is cut off before it dies: at max_ops */

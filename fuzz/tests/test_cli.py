@@ -94,7 +94,7 @@ class Usage(Cli):
         self.error("run", "--allocator", "none", self.good, code=2, says="none")
         self.error("run", "--allocator", "./mine.so", self.good, code=2, says="not supported yet")
         self.error("sweep", "--class", "page,nope", self.good, code=2, says="nope")
-        self.error("sweep", "--mode", "fork", self.good, code=2, says="fork")
+        self.error("sweep", "--mode", "spoon", self.good, code=2, says="spoon")
         self.error("fmt", "--to", "xml", self.good, code=2, says="xml")
         self.error("fmt", self.good, self.wrong, code=2, says="one FILE")
         self.error("gen", code=2, says="--seed")
@@ -363,6 +363,8 @@ class Sweep(Cli):
         parts = [self.rows("sweep", "--json", "--class", c, self.good)[0]["met"]
                  for c in ("page", "slab", "ctor,hook", "acct", "intr")]
         self.assertEqual(sum(parts), every)
+        fork = self.rows("sweep", "--json", "--mode", "fork", self.good)[0]
+        self.assertEqual((fork["met"], fork["delivered"], fork["masked"], fork["crashes"]), (every, every, 0, 0))
         replay = self.rows("sweep", "--json", "--mode", "replay", self.good)[0]
         self.assertEqual((replay["met"], replay["masked"]), (every, 0))
 
