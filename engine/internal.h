@@ -254,6 +254,12 @@ void unmap_region(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *v
 		  struct vm_area_struct *prev, u64 start, u64 end);
 void change_protection(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end,
 		       pte_t newprot);
+/*
+ * Maps nr frames from that of page on at addr, by their number: no entry counts as a page. Makes
+ * the VMA one of VM_IO and VM_PFNMAP. -ENOMEM: part of it is mapped. Locks: mmap_sem write.
+ */
+int remap_pfn_range(struct ctx *cx, struct vm_area_struct *vma, u64 addr, const struct page *page,
+		    u64 nr);
 /* Empties [start, end) of vma; the tables stay. Locks: mmap_sem, or i_mmap_rwsem of its file. */
 void zap_page_range(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end);
 /* Unmaps pages [first, last] of a file in every mm, private copies with them (facts §23). */
@@ -367,6 +373,26 @@ bool vm_swap_full(const struct machine *m);
 u64 nr_swap_pages(const struct machine *m);
 /* The mm may hold swap entries from now on; next to `after` on the ring. */
 void mmlist_add(struct ctx *cx, struct mm_struct *mm, struct mm_struct *after);
+
+/* ---- mm/special_mapping.c (facts §7.17) ------------------------------------------------------ */
+
+/*
+ * Maps [addr, addr + len), which must be free for it to succeed, to the pages of spec, which
+ * outlives the VMA's faults. *out is set on success only. -ENOMEM. Locks: mmap_sem write.
+ */
+int _install_special_mapping(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len, u32 vm_flags,
+			     const struct vm_special_mapping *spec, struct vm_area_struct **out);
+/* As filemap_fault(). */
+struct page *special_mapping_fault(struct ctx *cx, struct vm_area_struct *vma, pgoff_t pgoff,
+				   unsigned int *fault);
+
+/* ---- arch/vdso.c (facts §4.9) ---------------------------------------------------------------- */
+
+/* The pages that all images share, as the option says. -ENOMEM with nothing made. */
+int vdso_init(struct ctx *cx);
+void vdso_exit(struct ctx *cx);
+/* Maps them into a new image. -ENOMEM with part of it mapped: the exec is past its failing. */
+int arch_setup_additional_pages(struct ctx *cx, struct mm_struct *mm);
 
 /* ---- mm/shmem.c (facts §7.9 step 6, §9.2) --------------------------------------------------- */
 

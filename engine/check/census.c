@@ -27,6 +27,10 @@ static void count_own(const struct machine *m, struct own *own)
 	if (m->huge_zero_page)
 		own_page(own, m->huge_zero_page);
 	own_page(own, pgd);
+	for (unsigned int i = 0; m->vdso_mapping.pages[i]; i++)
+		own_page(own, m->vdso_mapping.pages[i]);
+	if (m->vvar_page)
+		own_page(own, m->vvar_page);
 	for (unsigned int i = 0; i < m->geo.ptrs[PT_PGD]; i++) {
 		pte_t e = pt_get(pgd, i);
 		const struct page *pt = pte_none(e) ? NULL : chk_page(m, pte_pfn(e));

@@ -139,7 +139,7 @@ enum {
 	SEEN_SHARED,
 	SEEN_VMAS
 };
-/* page->seen[]: entries that map it, or holders of a kernel page; and places in a page cache */
+/* page->seen[]: entries that map it, or holders of a kernel page; places in a page cache, owners */
 enum {
 	SEEN_MAPPED,
 	SEEN_CACHED
@@ -182,6 +182,14 @@ static inline const atomic_t *chk_share(const struct task_struct *tsk, enum task
 /* The first CACHE_ of the shares; theirs follow in their order. */
 #define CACHE_OF_SHARE(share) ((enum fl_cache)(CACHE_cred + (share)))
 
+/* structure.c. Which special mapping a VMA shows; the pointer is not followed. */
+enum chk_special {
+	SPECIAL_NONE,
+	SPECIAL_VDSO,
+	SPECIAL_VVAR,
+};
+u32 chk_special(const struct machine *m, const struct mm_struct *mm,
+		const struct vm_area_struct *vma);
 /* structure.c. Sound: the list ends and the tree is one. Fills nr_vmas and the page sums. */
 bool chk_structure(struct chk *c, struct mm_struct *mm, struct mm_scan *s);
 /* Only the sums; the mm is known to be sound. */

@@ -364,6 +364,10 @@ static void check_init_mm(struct chk *c, struct totals *t)
 		return;
 	}
 	m->zero_page->seen[SEEN_MAPPED]++;
+	for (unsigned int i = 0; m->vdso_mapping.pages[i]; i++)
+		m->vdso_mapping.pages[i]->seen[SEEN_CACHED]++;
+	if (m->vvar_page)
+		m->vvar_page->seen[SEEN_CACHED]++;
 	if (m->huge_zero_page)
 		m->huge_zero_page->seen[SEEN_CACHED]++;
 	pgd->seen[SEEN_MAPPED]++;
@@ -459,6 +463,7 @@ static void check_page(struct chk *c, const struct page *page)
 	switch (page->type) {
 	case PAGE_ANON:
 	case PAGE_FILE:
+	case PAGE_KERNEL:
 		chk_true(c, CHK_swap_cache, __func__, obj,
 			 !page->swap || (page->swap < c->m->swap.max &&
 					 c->m->swap.slots[page->swap].page == page),

@@ -180,23 +180,23 @@ static u32 page_number(struct observer *o, struct page *page, pgoff_t index)
 		return n;
 	n = page->seen[SEEN_MAPPED] = ++o->nr_pages;
 	obs(o, OBS_page_type, n, 0, type);
-	if (type != PAGE_ANON && type != PAGE_FILE)
+	if (type != PAGE_ANON && type != PAGE_FILE && type != PAGE_KERNEL)
 		return n;
-	o->pages[page->type]--;
+	o->pages[page->type] -= type != PAGE_KERNEL; /* its owner has it */
 	o->swap -= page->swap != 0;
 	obs(o, OBS_page_tag, n, 0, page_tag(page));
 	obs(o, OBS_page_index, n, 0, index);
 	obs(o, OBS_page_mapcount, n, 0, page_entries(o->m, head));
 	obs(o, OBS_page_count_extra, n, 0,
 	    (u64)((s64)atomic_read(&head->_refcount) - head->_mapcount - page->cache_node.linked -
-		  (head->swap != 0)));
+		  (head->swap != 0) - head->seen[SEEN_CACHED]));
 	obs(o, OBS_page_mlocked, n, 0, head->mlocked);
 	obs(o, OBS_page_swap, n, 0, page->swap);
 	if (page->type == PAGE_FILE) {
 		obs(o, OBS_page_inode, n, 0,
 		    page->mapping ? inode_number(page->mapping->host) : NO_SUCH);
 		obs(o, OBS_page_dirty, n, 0, page->dirty);
-	} else if (o->strict) {
+	} else if (o->strict && page->type != PAGE_KERNEL) {
 		/* what an unmapped one was found by may be gone */
 		obs(o, OBS_page_anon_vma, n, 0,
 		    head->_mapcount ? anon_vma_number(o, head->anon_vma) : 0);
@@ -241,6 +241,7 @@ struct area {
 	pte_t page_prot;
 	pgoff_t pgoff;
 	const struct file *file;
+	u32 special;
 };
 
 static void observe_area(struct observer *o, u32 mm, const struct area *a)
@@ -252,13 +253,24 @@ static void observe_area(struct observer *o, u32 mm, const struct area *a)
 	obs(o, OBS_vma_page_prot, mm, a->start, a->page_prot);
 	obs(o, OBS_vma_pgoff, mm, a->start, a->pgoff);
 	obs(o, OBS_vma_file, mm, a->start, file_number(a->file));
+	if (a->special)
+		obs(o, OBS_vma_special, mm, a->start, a->special);
 }
 
-static bool area_goes_on(const struct area *a, const struct vm_area_struct *vma, u32 flags)
+static bool area_goes_on(const struct area *a, const struct vm_area_struct *vma, u32 flags,
+			 u32 special)
 {
 	return a->end == vma->vm_start && a->flags == flags && a->page_prot == vma->vm_page_prot &&
-	       a->file == vma->vm_file &&
+	       a->file == vma->vm_file && a->special == special &&
 	       a->pgoff + ((a->end - a->start) >> PAGE_SHIFT) == vma->vm_pgoff;
+}
+
+static u32 special_number(const struct observer *o, const struct mm_struct *mm,
+			  const struct vm_area_struct *vma)
+{
+	u32 n = chk_special(o->m, mm, vma);
+
+	return vma->vm_private_data && !n ? NO_SUCH : n;
 }
 
 static void observe_chain(struct observer *o, u32 mm, struct vm_area_struct *vma)
@@ -299,15 +311,16 @@ static u64 observe_vmas(struct observer *o, u32 number, struct mm_struct *mm)
 	for (struct vm_area_struct *vma = mm->mmap; vma; vma = vma->vm_next, n++) {
 		/* a merge does not look at VM_SOFTDIRTY either */
 		u32 flags = vma->vm_flags & ~VM_SOFTDIRTY;
+		u32 special = special_number(o, mm, vma);
 
 		if (n == max) {
 			damaged(o, DAMAGE_VMAS);
 			break;
 		}
-		if (!area_goes_on(&a, vma, flags)) {
+		if (!area_goes_on(&a, vma, flags, special)) {
 			observe_area(o, number, &a);
-			a = (struct area){vma->vm_start,     vma->vm_end,   flags,
-					  vma->vm_page_prot, vma->vm_pgoff, vma->vm_file};
+			a = (struct area){vma->vm_start, vma->vm_end,  flags,  vma->vm_page_prot,
+					  vma->vm_pgoff, vma->vm_file, special};
 		}
 		a.end = vma->vm_end;
 		obs(o, OBS_vma_raw_end, number, vma->vm_start, vma->vm_end);
@@ -592,6 +605,8 @@ static void observe_mm_fields(struct observer *o, u32 n, const struct mm_struct 
 	obs(o, OBS_mm_owner, n, 0, task_number(o, mm->owner));
 	obs(o, OBS_mm_core_state, n, 0, mm->core_state != NULL);
 	obs(o, OBS_mm_tlb_flush_pending, n, 0, mm->tlb_flush_pending);
+	if (mm->context.vdso)
+		obs(o, OBS_mm_vdso, n, 0, mm->context.vdso);
 	if (!o->strict)
 		return;
 	obs(o, OBS_mm_map_count, n, 0, (u64)(s64)mm->map_count);
@@ -657,6 +672,9 @@ static void observe_mms(struct observer *o)
 	found_pgd(o, m->init_mm.pgd);
 	found_kernel_tables(o, m->init_mm.pgd, m->geo.ptrs[PT_PGD]);
 	o->pages[PAGE_ZERO]--;
+	for (unsigned int i = 0; m->vdso_mapping.pages[i]; i++)
+		o->pages[PAGE_KERNEL]--;
+	o->pages[PAGE_KERNEL] -= m->vvar_page != NULL;
 	o->pages[PAGE_HUGE_ZERO] -= m->huge_zero_page != NULL;
 }
 
@@ -888,6 +906,13 @@ static void clear_chains(struct observer *o, struct mm_struct *mm)
 	}
 }
 
+/* Pages that somebody holds without mapping them, beside page caches. */
+static void mark_owned(struct machine *m)
+{
+	for (unsigned int i = 0; m->vdso_mapping.pages[i]; i++)
+		m->vdso_mapping.pages[i]->seen[SEEN_CACHED]++;
+}
+
 static void clear_numbers(struct observer *o)
 {
 	struct machine *m = o->m;
@@ -898,8 +923,9 @@ static void clear_numbers(struct observer *o)
 
 	for (u32 i = 0; i < m->nr_chunks; i++) {
 		for (u32 j = 0; j < MEM_MAP_CHUNK; j++)
-			m->mem_map[i][j].seen[SEEN_MAPPED] = 0;
+			m->mem_map[i][j].seen[SEEN_MAPPED] = m->mem_map[i][j].seen[SEEN_CACHED] = 0;
 	}
+	mark_owned(m);
 	for (u32 i = 0; i < m->swap.max; i++)
 		m->swap.slots[i].seen[SEEN_MAPPED] = 0;
 	list_for_each_entry(file, &m->files, files) {

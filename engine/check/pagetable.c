@@ -63,6 +63,14 @@ static void check_user_page(struct walk *w, pte_t e, struct page *page, u64 addr
 			 "the page's anon_vma on the VMA's chain", "not there");
 		chk_eq_hex(c, CHK_page_index, __func__, obj, linear_page_index(vma, addr),
 			   page->index);
+	} else if (page->type == PAGE_KERNEL) {
+		pgoff_t pgoff = linear_page_index(vma, addr);
+
+		w->s->rss[MM_FILEPAGES]++;
+		chk_true(c, CHK_page_special, __func__, obj,
+			 pgoff < SPECIAL_PAGES && chk_special(c->m, w->mm, vma) &&
+				 vma->vm_private_data->pages[pgoff] == page,
+			 "the special mapping's page for this place", "another one");
 	} else {
 		w->s->rss[MM_FILEPAGES]++;
 		chk_true(c, CHK_page_mapping, __func__, obj,
@@ -124,7 +132,7 @@ static void check_pte(struct walk *w, pte_t e, u64 addr)
 	struct chk_obj obj = chk_obj(OBJ_PTE, w->mm, addr);
 	struct chk *c = w->c;
 	struct page *page;
-	bool zero, user;
+	bool zero, pfn, user;
 
 	if (is_swap_pte(e) && c->m->swap.max && !(e & ~_PAGE_PFN_MASK)) {
 		if (chk_true(c, CHK_pte_swap, __func__, obj, chk_swap_entry(c->m, e),
@@ -140,8 +148,10 @@ static void check_pte(struct walk *w, pte_t e, u64 addr)
 
 	page = chk_page(c->m, pte_pfn(e));
 	zero = page && page == c->m->zero_page && (e & _PAGE_SPECIAL);
-	user = page && (page->type == PAGE_ANON || page->type == PAGE_FILE) && !(e & _PAGE_SPECIAL);
-	if (!chk_true(c, CHK_page_free_mapped, __func__, obj, zero || user,
+	pfn = page && page == c->m->vvar_page && (e & _PAGE_SPECIAL);
+	user = page && !(e & _PAGE_SPECIAL) &&
+	       (page->type == PAGE_ANON || page->type == PAGE_FILE || page->type == PAGE_KERNEL);
+	if (!chk_true(c, CHK_page_free_mapped, __func__, obj, zero || pfn || user,
 		      "a user page or the zero page",
 		      !page			? "no page"
 		      : page->type == PAGE_FREE ? "a free page"
@@ -154,6 +164,11 @@ static void check_pte(struct walk *w, pte_t e, u64 addr)
 	if (!chk_true(c, CHK_pte_in_vma, __func__, obj, w->vma && w->vma->vm_start <= addr,
 		      "inside a VMA", "outside"))
 		return;
+	chk_true(c, CHK_pte_pfnmap, __func__, obj,
+		 pfn == !!(w->vma->vm_flags & VM_PFNMAP) &&
+			 (!pfn || (chk_special(c->m, w->mm, w->vma) == SPECIAL_VVAR &&
+				   linear_page_index(w->vma, addr) == 0)),
+		 "by its number, or as a page, as the VMA says", "the other, or out of place");
 	if (user)
 		check_user_page(w, e, page, addr, obj);
 	check_prot(w, e, page, obj);

@@ -2,6 +2,17 @@
 /* G-01 to G-07: the VMAs of one mm as a list and as a tree, and the caches that point to them. */
 #include "checks.h"
 
+u32 chk_special(const struct machine *m, const struct mm_struct *mm,
+		const struct vm_area_struct *vma)
+{
+	(void)mm;
+	if (vma->vm_private_data == &m->vdso_mapping)
+		return SPECIAL_VDSO;
+	if (vma->vm_private_data == &m->vvar_mapping)
+		return SPECIAL_VVAR;
+	return SPECIAL_NONE;
+}
+
 static void check_vma(struct chk *c, const struct mm_struct *mm, const struct vm_area_struct *vma)
 {
 	struct chk_obj obj = chk_obj(OBJ_VMA, vma, 0);
@@ -25,9 +36,14 @@ static void check_vma(struct chk *c, const struct mm_struct *mm, const struct vm
 		bad = "VM_LOCKONFAULT without VM_LOCKED";
 	else if (perm & ~(flags / (VM_MAYREAD / VM_READ)))
 		bad = "an access without its VM_MAY bit";
+	chk_true(c, CHK_vma_special, __func__, obj,
+		 !vma->vm_private_data || (chk_special(c->m, mm, vma) && !vma->vm_file &&
+					   (flags & (VM_DONTEXPAND | VM_SHARED)) == VM_DONTEXPAND),
+		 "none, or a special mapping that there is, private and of its size for ever",
+		 "something else");
 	chk_true(c, CHK_vma_flags, __func__, obj, !bad, "flags that fit together", bad ? bad : "");
 
-	if (!vma->vm_file && !vma->anon_vma && !(flags & VM_SHARED))
+	if (vma_is_anonymous(vma) && !vma->anon_vma && !(flags & VM_SHARED))
 		chk_eq_hex(c, CHK_anon_pgoff, __func__, obj, vma->vm_start >> PAGE_SHIFT,
 			   vma->vm_pgoff);
 }

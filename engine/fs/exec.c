@@ -284,7 +284,7 @@ static int load_binary(struct ctx *cx, struct linux_binprm *bprm, struct linux_b
 
 	set_binfmt(cx, fmt);
 	mm->start_brk = mm->brk = image->start_brk ? PAGE_ALIGN(image->start_brk) : end_image;
-	return 0;
+	return arch_setup_additional_pages(cx, mm);
 }
 
 static int search_binary_handler(struct ctx *cx, struct linux_binprm *bprm)

@@ -101,6 +101,8 @@ struct machine *machine_create(const struct machine_config *cfg, const struct fl
 		goto fail_swapper;
 	if (zero_page_init(&cx))
 		goto fail_zero_page;
+	if (vdso_init(&cx))
+		goto fail_vdso;
 	if (sched_init(&cx))
 		goto fail_sched;
 
@@ -109,6 +111,8 @@ struct machine *machine_create(const struct machine_config *cfg, const struct fl
 
 fail_sched:
 	sched_exit(&cx);
+	vdso_exit(&cx);
+fail_vdso:
 	put_page(&cx, m->zero_page);
 fail_zero_page:
 	swapper_exit(&cx);
@@ -133,6 +137,7 @@ void machine_destroy(struct machine *m)
 
 	sched_exit(&cx);
 	shrink_huge_zero_page(&cx);
+	vdso_exit(&cx);
 	put_page(&cx, m->zero_page);
 	swapper_exit(&cx);
 	swap_exit(m);

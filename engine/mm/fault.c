@@ -76,6 +76,8 @@ static struct page *__do_fault(struct ctx *cx, const struct vm_fault *vmf, unsig
 	struct vm_area_struct *vma = vmf->vma;
 	pgoff_t pgoff = linear_page_index(vma, vmf->addr);
 
+	if (vma->vm_private_data)
+		return special_mapping_fault(cx, vma, pgoff, fault);
 	if (vma->vm_file->f_inode->shmem)
 		return shmem_fault(cx, vma, pgoff, fault);
 	return filemap_fault(cx, vma, pgoff, fault);
@@ -269,9 +271,9 @@ static unsigned int handle_pte_fault(struct ctx *cx, struct vm_fault *vmf)
 {
 	vmf->entry = pt_get(vmf->pt, vmf->idx);
 	if (pte_none(vmf->entry)) {
-		if (vmf->vma->vm_file)
-			return do_fault(cx, vmf);
-		return do_anonymous_page(cx, vmf);
+		if (vma_is_anonymous(vmf->vma))
+			return do_anonymous_page(cx, vmf);
+		return do_fault(cx, vmf);
 	}
 	if (is_swap_pte(vmf->entry))
 		return do_swap_page(cx, vmf);

@@ -45,7 +45,7 @@ static u64 pt_addr_end(const struct pt_geometry *geo, enum pt_level level, u64 a
 	return boundary - 1 < end - 1 ? boundary : end;
 }
 
-/* The page that an entry accounts for, NULL for one that only lends its frame (the zero page). */
+/* The page that an entry accounts for, NULL for one that only lends its frame. */
 static struct page *vm_normal_page(struct ctx *cx, pte_t pte)
 {
 	struct page *page;
@@ -54,7 +54,7 @@ static struct page *vm_normal_page(struct ctx *cx, pte_t pte)
 		return NULL;
 	page = pfn_to_page(cx->m, pte_pfn(pte));
 	BUG_ON(cx, !page);
-	BUG_ON(cx, page->type != PAGE_ANON && page->type != PAGE_FILE);
+	BUG_ON(cx, page->type != PAGE_ANON && page->type != PAGE_FILE && page->type != PAGE_KERNEL);
 	return page;
 }
 
@@ -195,6 +195,9 @@ int copy_page_range(struct ctx *cx, struct mm_struct *dst, struct mm_struct *src
 	/* Without pages of its own a mapping is refilled by faults, cheaper than copied. */
 	if (!(vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP)) && !vma->anon_vma)
 		return 0;
+	/* frames that are mapped by their number: is their memory type known for one more? */
+	if ((vma->vm_flags & VM_PFNMAP) && fl_should_fail(cx, SITE_track_pfn_copy, GFP_KERNEL))
+		return -EINVAL;
 	/* the parent's entries lose their permission to write */
 	if (is_cow)
 		mmu_notifier_invalidate_range_start(cx, src, vma->vm_start, vma->vm_end);
@@ -203,6 +206,33 @@ int copy_page_range(struct ctx *cx, struct mm_struct *dst, struct mm_struct *src
 	if (is_cow)
 		mmu_notifier_invalidate_range_end(cx, src);
 	return ret;
+}
+
+/* ---- frames by their number ------------------------------------------------------------------ */
+
+int remap_pfn_range(struct ctx *cx, struct vm_area_struct *vma, u64 addr, const struct page *page,
+		    u64 nr)
+{
+	struct mm_struct *mm = vma->vm_mm;
+
+	assert_held_write(cx, &mm->mmap_sem);
+	/* a copy on write would have to know a page by its place in the VMA */
+	BUG_ON(cx, is_cow_mapping(vma->vm_flags));
+	vma->vm_flags |= VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP;
+	for (u64 i = 0; i < nr; i++, addr += PAGE_SIZE) {
+		struct page *pt = pte_alloc_map(cx, mm, addr);
+		unsigned int idx = pt_index(&cx->m->geo, PT_PTE, addr);
+
+		STEP(cx);
+		if (!pt)
+			return -ENOMEM;
+		spin_lock(cx, &mm->page_table_lock);
+		BUG_ON(cx, !pte_none(pt_get(pt, idx)));
+		pt_set(pt, idx,
+		       ((page->pfn + i) << PAGE_SHIFT) | vma->vm_page_prot | _PAGE_SPECIAL);
+		spin_unlock(cx, &mm->page_table_lock);
+	}
+	return 0;
 }
 
 /* ---- unmap (facts §6.5) --------------------------------------------------------------------- */

@@ -346,6 +346,13 @@ u64 do_mmap(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u
 	return mmap_region(cx, mm, file, addr, len, vm_flags, pgoff);
 }
 
+/* Of more than there is memory for, not even the beginning is worth the while. */
+static bool may_populate(const struct ctx *cx, u64 len, u32 flags)
+{
+	return !(flags & MAP_NONBLOCK) &&
+	       len >> PAGE_SHIFT <= min_u64(cx->m->cfg.mem, POPULATE_MAX);
+}
+
 s64 sys_mmap(struct ctx *cx, u64 addr, u64 len, u32 prot, u32 flags, struct file *file, u64 offset)
 {
 	struct mm_struct *mm = cx->curr->mm;
@@ -362,13 +369,77 @@ s64 sys_mmap(struct ctx *cx, u64 addr, u64 len, u32 prot, u32 flags, struct file
 	down_write(cx, &mm->mmap_sem);
 	ret = do_mmap(cx, mm, file, addr, len, prot, flags, 0, offset >> PAGE_SHIFT);
 	populate = (mm->def_flags & VM_LOCKED) || (flags & MAP_LOCKED);
-	/* Of more than there is memory for, not even the beginning is worth the while. */
-	if ((flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
-		populate |= len >> PAGE_SHIFT <= min_u64(cx->m->cfg.mem, POPULATE_MAX);
+	if (flags & MAP_POPULATE)
+		populate |= may_populate(cx, len, flags);
 	up_write(cx, &mm->mmap_sem);
 	if (populate && !IS_ERR_VALUE(ret))
 		mm_populate(cx, mm, ret, PAGE_ALIGN(len));
 	return (s64)ret;
+}
+
+/* ---- remap_file_pages, as a mapping of its own (facts §16 B-15) ------------------------------ */
+
+/* Do the VMAs from vma on cover everything up to end without a gap, all of one kind? */
+static bool one_mapping(struct ctx *cx, const struct vm_area_struct *vma, u64 end)
+{
+	const struct vm_area_struct *next = vma;
+
+	while (next->vm_end < end) {
+		STEP(cx);
+		next = next->vm_next;
+		if (!next || next->vm_start != next->vm_prev->vm_end)
+			return false;
+		if (next->vm_file != vma->vm_file || next->vm_flags != vma->vm_flags)
+			return false;
+	}
+	return true;
+}
+
+static u64 do_remap_file_pages(struct ctx *cx, struct mm_struct *mm, u64 start, u64 size,
+			       pgoff_t pgoff, u32 flags)
+{
+	struct vm_area_struct *vma = find_vma(cx, mm, start);
+	struct file *file;
+	u64 ret;
+
+	if (!vma || !(vma->vm_flags & VM_SHARED) || start < vma->vm_start)
+		return (u64)-EINVAL;
+	if (!one_mapping(cx, vma, start + size))
+		return (u64)-EINVAL;
+	/* what is there already needs no mapping */
+	if (pgoff == linear_page_index(vma, start))
+		return 0;
+
+	/* What it replaces unlocks its pages as it goes: nothing is left for us to do (B-15). */
+	flags |= MAP_SHARED | MAP_FIXED | MAP_POPULATE;
+	if (vma->vm_flags & VM_LOCKED)
+		flags |= MAP_LOCKED;
+	/* the last mapping of the file may be the one that goes */
+	file = get_file(cx, vma->vm_file);
+	ret = do_mmap(cx, mm, file, start, size, vma->vm_flags & VM_ACCESS_FLAGS, flags, 0, pgoff);
+	fput(cx, file);
+	return ret;
+}
+
+s64 sys_remap_file_pages(struct ctx *cx, u64 start, u64 size, u32 prot, u64 pgoff, u32 flags)
+{
+	struct mm_struct *mm = cx->curr->mm;
+	u64 ret;
+
+	if (!mm || prot)
+		return -EINVAL;
+	start &= PAGE_MASK;
+	size &= PAGE_MASK;
+	if (start + size <= start || pgoff + (size >> PAGE_SHIFT) < pgoff)
+		return -EINVAL;
+
+	flags &= MAP_NONBLOCK;
+	down_write(cx, &mm->mmap_sem);
+	ret = do_remap_file_pages(cx, mm, start, size, pgoff, flags);
+	up_write(cx, &mm->mmap_sem);
+	if (ret && !IS_ERR_VALUE(ret) && may_populate(cx, size, flags))
+		mm_populate(cx, mm, start, size);
+	return IS_ERR_VALUE(ret) ? (s64)ret : 0;
 }
 
 /* ---- munmap --------------------------------------------------------------------------------- */

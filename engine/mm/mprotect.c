@@ -26,8 +26,8 @@ int mprotect_fixup(struct ctx *cx, struct vm_area_struct *vma, struct vm_area_st
 		charged = nrpages;
 		newflags |= VM_ACCOUNT;
 	}
-	if (!(newflags & VM_WRITE) && (oldflags & VM_ACCOUNT) && !vma->vm_file && !vma->anon_vma &&
-	    differs(cx, DIFF_uncharge_read_only)) {
+	if (!(newflags & VM_WRITE) && (oldflags & VM_ACCOUNT) && vma_is_anonymous(vma) &&
+	    !vma->anon_vma && differs(cx, DIFF_uncharge_read_only)) {
 		uncharge = nrpages;
 		newflags &= ~VM_ACCOUNT;
 	}

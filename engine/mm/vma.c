@@ -235,7 +235,7 @@ int insert_vm_struct(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct
 	if ((vma->vm_flags & VM_ACCOUNT) &&
 	    security_vm_enough_memory_mm(cx, mm, vma_pages(vma), acct_site))
 		return -ENOMEM;
-	if (!vma->vm_file) {
+	if (vma_is_anonymous(vma)) {
 		/* What a never-faulted anonymous VMA's offset is by rule (G-07). */
 		BUG_ON(cx, vma->anon_vma);
 		vma->vm_pgoff = vma->vm_start >> PAGE_SHIFT;

@@ -129,6 +129,12 @@ static inline void world_create(struct world *w, const char *options)
 		fx_read(fx, 2048);
 	}
 
+	if (w->m->cfg.vdso) {
+		u64 tag;
+
+		assert_int_equal(access_user(&fx->cx, w->mm->context.vdso, false, &tag), ACCESS_OK);
+	}
+
 	w->child = fx_fork(fx);
 	w->child_mm = w->child->mm;
 	assert_int_equal(kernel_thread(&fx->cx, &w->kthread), 0);

@@ -34,7 +34,7 @@ static void end_all(struct world *w)
 
 static void empty_at_the_end(void **state)
 {
-	static const char *const options[] = {NULL, "levels=3",
+	static const char *const options[] = {NULL, "levels=3", "vdso=1",
 					      "levels=3 kernel_pmd=shared ptl_objects=1",
 					      "paravirt=xen ptl_objects=1 cpus=2"};
 	struct world w;
@@ -176,6 +176,7 @@ static void each_row_fires(void **state)
 	MORE(pages_tail, m->nr_alloc[PAGE_TAIL]);
 	MORE(pages_huge_zero, m->nr_alloc[PAGE_HUGE_ZERO]);
 	MORE(pages_kmalloc, m->nr_alloc[PAGE_KMALLOC]);
+	MORE(pages_kernel, m->nr_alloc[PAGE_KERNEL]);
 	MORE(pages_in_use, m->pages_in_use);
 	MORE(committed, m->vm_committed_as);
 	MORE(nr_pagetable, m->nr_pagetable);

@@ -42,6 +42,7 @@ typedef struct linux_binfmt linux_binfmt;
 typedef struct anon_vma anon_vma;
 typedef struct anon_vma_chain anon_vma_chain;
 typedef struct vm_area_struct vm_area_struct;
+typedef struct vm_special_mapping vm_special_mapping;
 typedef struct ldt_struct ldt_struct;
 typedef struct mm_context mm_context;
 typedef struct mm_struct mm_struct;
@@ -218,6 +219,8 @@ static void find_objects(struct objects *o, struct machine *m, const char *type)
 		add_locks(o, m);
 	else if (!strcmp(type, "machine"))
 		add(o, m);
+	else if (!strcmp(type, "vm_special_mapping"))
+		add(o, &m->vdso_mapping);
 	for (unsigned int i = 0; i < NR_NOTIFIERS; i++)
 		add(o, !strcmp(type, "mmu_notifier") ? &m->notifiers[i] : NULL);
 	for (unsigned int i = 0; i < NR_MM_PINS; i++)
@@ -336,7 +339,7 @@ static bool flip(struct world *w, const struct field *f, const struct before *b,
 }
 
 static const char *const worlds[] = {
-	"cpus=2",
+	"cpus=2 vdso=1",
 	"levels=3",
 	"levels=3 kernel_pmd=shared",
 	"paravirt=xen ptl_objects=1 cpus=2",

@@ -115,6 +115,47 @@ static void break_anon_pgoff(struct world *w)
 	POKE(w, w->idle->vm_pgoff, w->idle->vm_pgoff + 1);
 }
 
+/* ---- special mappings ------------------------------------------------------------------------ */
+
+static struct vm_area_struct *vdso_of(struct world *w)
+{
+	return find_vma(&w->fx.cx, w->mm, w->mm->context.vdso);
+}
+
+static void break_vma_special(struct world *w)
+{
+	POKE(w, vdso_of(w)->vm_private_data, (const void *)w->mm);
+}
+
+static void break_vma_special_grows(struct world *w)
+{
+	POKE(w, vdso_of(w)->vm_flags, vdso_of(w)->vm_flags & ~VM_DONTEXPAND);
+}
+
+static pte_t *special_entry(struct world *w, u64 addr)
+{
+	struct page *pt = pte_lookup(w->m, w->mm, addr);
+
+	return &((pte_t *)pt->mem)[pt_index(&w->m->geo, PT_PTE, addr)];
+}
+
+static void break_page_special(struct world *w)
+{
+	pte_t *pte = special_entry(w, w->mm->context.vdso);
+
+	POKE(w, *pte, mk_pte(w->m->vdso_mapping.pages[1], *pte & ~_PAGE_PFN_MASK));
+}
+
+static void break_pte_pfnmap(struct world *w)
+{
+	POKE(w, vdso_of(w)->vm_prev->vm_flags, vdso_of(w)->vm_prev->vm_flags & ~VM_PFNMAP);
+}
+
+static void break_pte_pfnmap_place(struct world *w)
+{
+	POKE(w, vdso_of(w)->vm_prev->vm_private_data, &w->m->vdso_mapping);
+}
+
 /* ---- reverse maps --------------------------------------------------------------------------- */
 
 static struct anon_vma_chain *chain_of(struct vm_area_struct *vma)
@@ -924,6 +965,11 @@ static const struct breakage breakages[] = {
 	 true, NULL},
 	{"shared_dirty", "mm#0 address 0x20008000", NULL, "a clean one", break_shared_dirty, true,
 	 NULL},
+	{"vma_special", NULL, NULL, "something else", break_vma_special, true, "vdso=1"},
+	{"vma_special", NULL, NULL, "something else", break_vma_special_grows, true, "vdso=1"},
+	{"page_special", NULL, NULL, "another one", break_page_special, true, "vdso=1"},
+	{"pte_pfnmap", NULL, NULL, NULL, break_pte_pfnmap, true, "vdso=1"},
+	{"pte_pfnmap", NULL, NULL, NULL, break_pte_pfnmap_place, true, "vdso=1"},
 	{"total_vm", "mm#0", NULL, NULL, break_total_vm, true, NULL},
 	{"shared_vm", "mm#0", "6", "7", break_shared_vm, true, NULL},
 	{"exec_vm", "mm#0", "4", "5", break_exec_vm, true, NULL},
@@ -1076,6 +1122,7 @@ static const char *const geometries[] = {
 	"levels=2",
 	"levels=5 paravirt=xen",
 	"thp=always",
+	"vdso=1",
 };
 
 /* Sound machines are quiet, and no row is vacuous: each was evaluated in one of them. */

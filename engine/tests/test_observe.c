@@ -578,7 +578,7 @@ static void no_field_is_idle(void **state)
 	(void)state;
 	assert_true(fl_nr_obs_fields <= ARRAY_SIZE(semantic.by_field));
 	for (unsigned int i = 0; i < 3; i++) {
-		static const char *const options[] = {"swap=16", "levels=3", "thp=always"};
+		static const char *const options[] = {"swap=16", "levels=3 vdso=1", "thp=always"};
 
 		world_create(&w, options[i]);
 		do_read_ahead(&w);

@@ -77,6 +77,7 @@ static const u32 map_types[8] = {
 #define MAP_BYTE_NOREPLACE 0x04u
 #define MAP_BYTE_GROWSDOWN 0x08u
 #define MAP_BYTE_32BIT	   0x10u
+#define MAP_BYTE_NONBLOCK  0x20u
 
 static u16 get16(const u8 *b)
 {
@@ -204,7 +205,8 @@ static u32 get_map_flags(u8 b, u8 more)
 	       (more & MAP_BYTE_NOREPLACE ? MAP_FIXED_NOREPLACE : 0) |
 	       (more & MAP_BYTE_POPULATE ? MAP_POPULATE : 0) |
 	       (more & MAP_BYTE_GROWSDOWN ? MAP_GROWSDOWN : 0) |
-	       (more & MAP_BYTE_32BIT ? MAP_32BIT : 0) | map_types[b & 7] |
+	       (more & MAP_BYTE_32BIT ? MAP_32BIT : 0) |
+	       (more & MAP_BYTE_NONBLOCK ? MAP_NONBLOCK : 0) | map_types[b & 7] |
 	       (b & MAP_BYTE_FIXED ? MAP_FIXED : 0) | (b & MAP_BYTE_NORESERVE ? MAP_NORESERVE : 0) |
 	       (b & MAP_BYTE_STACK ? MAP_STACK : 0) | (b & MAP_BYTE_FILE ? 0 : MAP_ANONYMOUS);
 }
@@ -650,7 +652,8 @@ static bool put_arg(const struct encoder *e, enum arg_kind kind, const struct ar
 			    (arg->val & MAP_POPULATE ? MAP_BYTE_POPULATE : 0) |
 			    (arg->val & MAP_FIXED_NOREPLACE ? MAP_BYTE_NOREPLACE : 0) |
 			    (arg->val & MAP_GROWSDOWN ? MAP_BYTE_GROWSDOWN : 0) |
-			    (arg->val & MAP_32BIT ? MAP_BYTE_32BIT : 0));
+			    (arg->val & MAP_32BIT ? MAP_BYTE_32BIT : 0) |
+			    (arg->val & MAP_NONBLOCK ? MAP_BYTE_NONBLOCK : 0));
 		return true;
 	default:
 		b[0] = words_byte(kind, arg->val);

@@ -431,6 +431,12 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 						: advice_words[below(g, nr_advice_words)].bits;
 		op->args[2].val = chance(g, 2) ? 99 : op->args[2].val;
 		return 0;
+	case OP_remap_file_pages:
+		range_args(g, t, op);
+		op->args[2].val = chance(g, 3) ? PROT_READ : 0;
+		op->args[3].val = chance(g, 2) ? next_random(g) : below(g, 8);
+		op->args[4].val = chance(g, 20) ? MAP_NONBLOCK : 0;
+		return 0;
 	case OP_mm_pin:
 		op->args[1].val = below(g, 2);
 		/* fall through */
@@ -531,6 +537,7 @@ static u32 requests(enum op_code code)
 	case OP_mm_alloc:
 		return 4;
 	case OP_mremap:
+	case OP_remap_file_pages:
 	case OP_mlock:
 	case OP_mlock2:
 		return 6;
@@ -602,6 +609,7 @@ static bool fits(struct gen *g, const struct live_task *t, enum op_code code)
 	case OP_munmap:
 	case OP_mprotect:
 	case OP_mremap:
+	case OP_remap_file_pages:
 	case OP_madvise:
 	case OP_mlock:
 	case OP_mlock2:
@@ -650,6 +658,7 @@ static int gen_machine(struct gen *g)
 		"",
 		"",
 		"cpus=2",
+		"vdso=1",
 		"paravirt=xen",
 		"ptl_objects=1",
 		"levels=3",

@@ -37,6 +37,7 @@ const struct flag_word map_words[] = {
 	{"noreplace", MAP_FIXED_NOREPLACE},
 	{"growsdown", MAP_GROWSDOWN},
 	{"32bit", MAP_32BIT},
+	{"nonblock", MAP_NONBLOCK},
 };
 const unsigned int nr_map_words = ARRAY_SIZE(map_words);
 

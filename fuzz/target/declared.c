@@ -87,6 +87,8 @@ static const struct row {
 	{OP_mmap, SITE_shmem_inode, OUT_ERRNO, ENOSPC},
 	{OP_mmap, SITE_shmem_file, OUT_ERRNO, ENFILE},
 	{OP_mmap, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_remap_file_pages, SITE_mmap_region_hook, OUT_ERRNO, ENODEV},
+	{OP_remap_file_pages, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_munmap, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_mprotect, SITE_none, OUT_ERRNO, ENOMEM},
 	/* to who touches it, an object that may not have another page is a full disk */
@@ -133,6 +135,13 @@ static const struct row {
 	{OP_exec, SITE_mmap_region_vma, OUT_KILLED, ENOMEM},
 	{OP_exec, SITE_split_vma_vma, OUT_KILLED, ENOMEM},
 	{OP_exec, SITE_mmap_region_hook, OUT_KILLED, ENODEV},
+	{OP_exec, SITE_special_mapping_vma, OUT_KILLED, ENOMEM},
+	{OP_exec, SITE_p4d_alloc_p4d, OUT_KILLED, ENOMEM},
+	{OP_exec, SITE_pud_alloc_pud, OUT_KILLED, ENOMEM},
+	{OP_exec, SITE_pmd_alloc_pmd, OUT_KILLED, ENOMEM},
+	{OP_exec, SITE_pmd_alloc_ctor, OUT_KILLED, ENOMEM},
+	{OP_exec, SITE_pte_alloc_pte, OUT_KILLED, ENOMEM},
+	{OP_exec, SITE_pte_alloc_ctor, OUT_KILLED, ENOMEM},
 	{OP_exec, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_swap_out, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_swapoff, SITE_none, OUT_ERRNO, ENOMEM},
@@ -181,6 +190,7 @@ static bool not_populated(const struct target *t, u32 op, const struct fi_point 
 	case OP_mremap:
 	case OP_mprotect:
 	case OP_mlockall:
+	case OP_remap_file_pages:
 		break;
 	default:
 		return false;
@@ -257,6 +267,9 @@ bool declared_retryable(const struct target *t, u32 op, const struct outcome *ou
 
 	if (o->code == OP_mlock || o->code == OP_mlock2)
 		return room_to_lock_again(t, o);
+	/* where the old pages have gone there is nothing left to remap */
+	if (o->code == OP_remap_file_pages)
+		return false;
 	if (out->kind == OUT_OK)
 		return t->p->ops[op].code == OP_brk && brk_refused(t, op, out);
 	return out->kind != OUT_KILLED;
@@ -290,6 +303,7 @@ enum known_field {
 	F_vma_page_prot,
 	F_vma_pgoff,
 	F_vma_file,
+	F_vma_special,
 	F_pte_page,
 	F_pte_bits,
 	F_page_tag,
@@ -320,6 +334,7 @@ static const char *const known_fields[NR_KNOWN_FIELDS][2] = {
 	[F_vma_page_prot] = {"vma", "page_prot"},
 	[F_vma_pgoff] = {"vma", "pgoff"},
 	[F_vma_file] = {"vma", "file"},
+	[F_vma_special] = {"vma", "special"},
 	[F_pte_page] = {"pte", "page"},
 	[F_pte_bits] = {"pte", "bits"},
 	[F_page_tag] = {"page", "tag"},
@@ -341,7 +356,7 @@ static enum known_field field_of(const struct fl_obs *o)
 }
 
 struct area {
-	u64 start, end, flags, page_prot, pgoff, file;
+	u64 start, end, flags, page_prot, pgoff, file, special;
 };
 
 struct entry {
@@ -376,6 +391,7 @@ struct change {
 	bool advised;	/* no counter may differ */
 	bool moves_brk;
 	bool whole_mm; /* def_flags may differ, too */
+	bool locks;    /* special mappings are passed by */
 	bool prefix_over;
 	/* number of a page or file in before -> in after; they are numbered by first visit */
 	u64 *pages, *files;
@@ -616,6 +632,9 @@ static void collect(struct change *c, unsigned int side, u32 mm)
 		case F_vma_file:
 			area->file = o->val;
 			break;
+		case F_vma_special:
+			area->special = o->val;
+			break;
 		case F_pte_page:
 			entry = &c->entries[side][c->nr_entries[side]++];
 			*entry = (struct entry){.addr = o->key, .page = o->val};
@@ -711,7 +730,7 @@ static bool moved_piece(struct change *c, const struct area *a)
 	if (a->flags != b->flags && !(a->start <= c->from && c->from < a->end))
 		return false;
 	return (a->flags | VM_ACCOUNT) == (b->flags | VM_ACCOUNT) && a->page_prot == b->page_prot &&
-	       paired(c->files, c->max_file, b->file, a->file);
+	       a->special == b->special && paired(c->files, c->max_file, b->file, a->file);
 }
 
 /* The piece of before that begins at addr, against what is there after. */
@@ -729,11 +748,12 @@ static bool same_piece(struct change *c, u32 mm, const struct area *b, u64 addr)
 		return !a;
 	if (!a || !b)
 		return !a && !b;
-	if (!paired(c->files, c->max_file, b->file, a->file) ||
+	if (!paired(c->files, c->max_file, b->file, a->file) || b->special != a->special ||
 	    pgoff_at(b, addr) != pgoff_at(a, addr))
 		return false;
 	if (a->flags == b->flags && a->page_prot == b->page_prot) {
-		if (in_range(c, mm, addr) && !has_new_flags(c, b->flags, a->flags))
+		if (in_range(c, mm, addr) && !has_new_flags(c, b->flags, a->flags) &&
+		    !(c->locks && b->flags & VM_SPECIAL))
 			c->prefix_over = true;
 		return true;
 	}
@@ -1050,6 +1070,7 @@ static const char *lock_exception(const struct target *t, const struct op *o, st
 	c->kind = CHANGE_PREFIX;
 	c->clear = VM_LOCKED | VM_LOCKONFAULT;
 	c->filled = o->code != OP_munlock;
+	c->locks = true;
 	if (o->code == OP_mlockall) {
 		c->set = o->args[0].val & MCL_CURRENT ? VM_LOCKED : 0;
 		if (c->set && o->args[0].val & MCL_ONFAULT)
@@ -1146,6 +1167,12 @@ static const char *exception_of(const struct target *t, const struct op *o,
 		c->start = (u64)out->value;
 		c->end = c->start + PAGE_ALIGN(o->args[1].val);
 		return done ? "mmap-not-populated" : NULL;
+	case OP_remap_file_pages:
+		if (!range_of(t, o, c))
+			return NULL;
+		c->end = c->start + (o->args[1].val & PAGE_MASK);
+		c->kind = failed ? CHANGE_HOLE : CHANGE_MAPPED;
+		return failed ? "remap-file-pages-hole" : "remap-file-pages-not-populated";
 	case OP_brk:
 		c->kind = CHANGE_MAPPED;
 		c->moves_brk = true;

@@ -167,6 +167,7 @@ static bool needs_mm(enum op_code code)
 	case OP_modify_ldt:
 	case OP_swap_out:
 	case OP_mremap:
+	case OP_remap_file_pages:
 	case OP_madvise:
 	case OP_khugepaged:
 	case OP_mlock:
@@ -227,6 +228,11 @@ void target_do_op(struct target *t, void *arg)
 	case OP_mremap:
 		set_errno_or_value(out, sys_mremap(&t->cx, c->addr, a[1].val, a[2].val,
 						   (u32)a[3].val, c->addr2));
+		break;
+	case OP_remap_file_pages:
+		set_errno_or_value(out,
+				   sys_remap_file_pages(&t->cx, c->addr, a[1].val, (u32)a[2].val,
+							a[3].val, (u32)a[4].val));
 		break;
 	case OP_madvise:
 		set_errno_or_value(out, sys_madvise(&t->cx, c->addr, a[1].val,

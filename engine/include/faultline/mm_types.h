@@ -74,6 +74,7 @@ enum page_type {
 	PAGE_HUGE_ZERO, /* the machine's one huge page of zeroes */
 	PAGE_KMALLOC,	/* an array that lives within one call */
 	PAGE_SWAP_CONT, /* higher digits of swap counts */
+	PAGE_KERNEL,	/* the kernel's own, which a special mapping shows to users */
 	NR_PAGE_TYPES
 };
 
@@ -89,7 +90,7 @@ typedef u64 pte_t;
 #define _PAGE_DIRTY    ((u64)1 << 6)
 #define _PAGE_PSE      ((u64)1 << 7) /* leads to a huge page, not to a table */
 #define _PAGE_PROTNONE ((u64)1 << 8) /* there, but nobody may touch it; never with PRESENT */
-#define _PAGE_SPECIAL  ((u64)1 << 9) /* no struct page behind it: the zero page */
+#define _PAGE_SPECIAL  ((u64)1 << 9) /* counts no page: that of zeroes, or a frame by its number */
 #define _PAGE_NX       ((u64)1 << 63)
 #define _PAGE_PFN_MASK ((((u64)1 << 52) - 1) & PAGE_MASK)
 
@@ -248,6 +249,19 @@ struct linux_binfmt {
 };
 #define NR_BINFMTS 2u
 
+/* ---- special mappings (facts §7.17) ---------------------------------------------------------- */
+
+#define SPECIAL_PAGES 2u
+
+/*
+ * What a mapping of kernel pages shows, from its first page on. Each page is held by the owner of
+ * this struct, and by the entries that map it.
+ */
+struct vm_special_mapping {
+	const char *name;
+	struct page *pages[SPECIAL_PAGES + 1]; /* ends with NULL */
+};
+
 /* ---- VMAs and reverse maps ------------------------------------------------------------------ */
 
 struct anon_vma {
@@ -286,7 +300,8 @@ struct vm_area_struct {
 	struct list_head anon_vma_chain;
 	struct anon_vma *anon_vma;
 	pgoff_t vm_pgoff;
-	struct file *vm_file; /* counted */
+	struct file *vm_file;				  /* counted */
+	const struct vm_special_mapping *vm_private_data; /* NULL: no special mapping */
 };
 
 static inline u64 vma_pages(const struct vm_area_struct *vma)
@@ -302,7 +317,7 @@ static inline pgoff_t linear_page_index(const struct vm_area_struct *vma, u64 ad
 /* No object of its own behind it, in 4.4: no vm_ops. */
 static inline bool vma_is_anonymous(const struct vm_area_struct *vma)
 {
-	return !vma->vm_file;
+	return !vma->vm_file && !vma->vm_private_data;
 }
 
 static inline bool is_cow_mapping(u32 flags)
@@ -330,6 +345,7 @@ struct ldt_struct {
 struct mm_context {
 	fl_lock_t lock;
 	struct ldt_struct *ldt;
+	u64 vdso; /* address, 0: none */
 };
 
 struct core_state;
@@ -618,7 +634,9 @@ struct machine {
 	u32 nr_blocks;		      /* of those and of the ones in use */
 	struct page *zero_page;
 	struct page *huge_zero_page; /* NULL until somebody reads where nothing is */
-	struct mm_struct init_mm;    /* pgd is swapper_pg_dir */
+	struct vm_special_mapping vdso_mapping, vvar_mapping; /* the second has no pages: */
+	struct page *vvar_page;	  /* its only one is mapped by its number. NULL without vdso */
+	struct mm_struct init_mm; /* pgd is swapper_pg_dir */
 	struct list_head pgd_list;
 	fl_lock_t pgd_lock;
 	struct list_head mms;

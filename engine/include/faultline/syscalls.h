@@ -76,6 +76,14 @@ struct task_struct;
  * open to write.
  */
 s64 sys_mmap(struct ctx *cx, u64 addr, u64 len, u32 prot, u32 flags, struct file *file, u64 offset);
+/*
+ * Shows other pages of the file, from pgoff on, in [start, start + size) of a shared mapping: both
+ * are rounded down. As from 4.0 on it maps anew, with MAP_FIXED. 0, or: EINVAL prot is not 0, size
+ * is 0 or wraps, pgoff wraps, or the range is not all of one shared mapping; and what sys_mmap()
+ * may give, after which the range may be a hole. Of flags only MAP_NONBLOCK counts: do not fetch
+ * pages.
+ */
+s64 sys_remap_file_pages(struct ctx *cx, u64 start, u64 size, u32 prot, u64 pgoff, u32 flags);
 s64 sys_munmap(struct ctx *cx, u64 addr, u64 len);
 s64 sys_mprotect(struct ctx *cx, u64 start, u64 len, u32 prot);
 /*

@@ -55,21 +55,20 @@ static void test_round_trip(void **state)
 /* The same everywhere, as long as ops.def and sites.def say the same. */
 static void test_known_seed(void **state)
 {
-	static const char want[] =
-		"# faultline 1\n"
-		"machine levels=3 swap=64 swap_count_bits=2 cpus=2 teardown=oldest\n"
-		"t0: yield()\n"
-		"t0: r0 = mmap(w+10p, 16p, rw, private|anon|fixed)\n"
-		"t0: brk(brk+7p)\n"
-		"t0: r1 = mremap(r0+12p, 2p, 4p, maymove|fixed, w+22p)\n"
-		"t0: mprotect(r1+3p, 1p, rx) !slab:1\n"
-		"t0: t1 = clone(vm|vfork|io)\n"
-		"t1: write(r0+1p, 1)\n"
-		"t1: munlockall()\n"
-		"t1: f0 = open(7p, rw)\n"
-		"t1: yield()\n"
-		"t1: exit()\n"
-		"t0: brk(brk+3p)\n";
+	static const char want[] = "# faultline 1\n"
+				   "machine teardown=oldest\n"
+				   "t0: brk(brk+9p)\n"
+				   "t0: t1 = fork()\n"
+				   "t0: r0 = mmap(w+44p, 4p, rw, private|anon|fixed)\n"
+				   "t1: notifier_unregister(0)\n"
+				   "t0: kernel_map(0x63)\n"
+				   "t0: munlock(r0+2p, 1p)\n"
+				   "t1: t2 = fork()\n"
+				   "t2: f0 = open(4p, r)\n"
+				   "t2: f1 = open(4p, rw)\n"
+				   "t1: mm_pin(1, 1)\n"
+				   "t0: write(r0+1p, 1)\n"
+				   "t0: mm_alloc()\n";
 	struct program p;
 	char *text;
 
