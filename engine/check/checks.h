@@ -208,6 +208,8 @@ void chk_mapping(struct chk *c, struct file_inode *inode);
 
 /* pagetable.c. refs: add to seen[] of the pages met. */
 void chk_tables(struct chk *c, struct mm_struct *mm, struct mm_scan *s, bool refs);
+/* Only the tables with entries in the range; s is not the whole mm's then. */
+void chk_tables_of(struct chk *c, struct mm_struct *mm, struct mm_scan *s, struct fl_range range);
 /* First entry at or above i that is not none, or end. Most tables are mostly empty. */
 static inline unsigned int chk_next_entry(const struct page *pt, unsigned int i, unsigned int end)
 {

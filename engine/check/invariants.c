@@ -32,26 +32,47 @@ static void check_tasks_of(struct chk *c, const struct mm_struct *mm, bool sound
 	       (u64)(s64)atomic_read(&mm->mm_users));
 }
 
+/* False: the mm's VMAs or chains are not to be walked. */
+static bool check_vmas(struct chk *c, struct mm_struct *mm, struct mm_scan *s)
+{
+	bool alive = atomic_read(&mm->mm_users) > 0;
+	u64 nr_avcs = 0;
+	bool sound;
+
+	sound = !alive || (chk_structure(c, mm, s) && chk_chains(c, mm, &nr_avcs));
+	check_tasks_of(c, mm, alive && sound);
+	chk_mm_rest(c, mm);
+	if (sound && alive) {
+		chk_anon_vmas(c, mm);
+		chk_counters(c, mm, s);
+	}
+	return sound;
+}
+
 unsigned int fl_check_mm(struct machine *m, struct mm_struct *mm, fl_violation_fn fn, void *priv,
 			 u64 *counts)
 {
 	struct chk c = {.m = m, .fn = fn, .priv = priv, .counts = counts};
-	bool alive = atomic_read(&mm->mm_users) > 0;
 	struct mm_scan s = {0};
-	u64 nr_avcs = 0;
-	bool sound;
 
-	sound = !alive || (chk_structure(&c, mm, &s) && chk_chains(&c, mm, &nr_avcs));
-	check_tasks_of(&c, mm, alive && sound);
-	chk_mm_rest(&c, mm);
-	if (!sound)
+	if (!check_vmas(&c, mm, &s))
 		return c.nr;
-	if (alive) {
-		chk_anon_vmas(&c, mm);
-		chk_counters(&c, mm, &s);
-	}
 	chk_tables(&c, mm, &s, false);
 	chk_tlb(&c, mm);
 	chk_rss(&c, mm, &s);
+	return c.nr;
+}
+
+unsigned int fl_check_ranges(struct machine *m, struct mm_struct *mm, const struct fl_range *ranges,
+			     unsigned int nr, fl_violation_fn fn, void *priv, u64 *counts)
+{
+	struct chk c = {.m = m, .fn = fn, .priv = priv, .counts = counts};
+	struct mm_scan s = {0};
+
+	if (!check_vmas(&c, mm, &s))
+		return c.nr;
+	for (unsigned int i = 0; i < nr; i++)
+		chk_tables_of(&c, mm, &s, ranges[i]);
+	chk_tlb(&c, mm);
 	return c.nr;
 }

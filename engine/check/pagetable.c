@@ -8,6 +8,7 @@ struct walk {
 	struct mm_struct *mm;
 	struct mm_scan *s;
 	const struct vm_area_struct *vma; /* first that ends above the address walked to */
+	struct fl_range range;		  /* tables outside are not looked into */
 	bool refs;
 };
 
@@ -280,6 +281,8 @@ static u32 check_upper_table(struct walk *w, struct page *pt, enum pt_level leve
 		struct page *child;
 
 		nr++;
+		if (addr >= w->range.end || addr + span <= w->range.start)
+			continue;
 		if (level == pmd_level(geo) && pmd_trans_huge(e)) {
 			check_huge(w, e, addr);
 			continue;
@@ -406,22 +409,37 @@ static void check_deposits(struct walk *w)
 	chk_eq(w->c, CHK_huge_deposits, __func__, obj, w->s->nr_huge, nr);
 }
 
-void chk_tables(struct chk *c, struct mm_struct *mm, struct mm_scan *s, bool refs)
+static struct page *sound_pgd(struct chk *c, const struct mm_struct *mm)
 {
-	const struct machine *m = c->m;
-	struct walk w = {
+	struct page *pgd = mm->pgd;
+
+	if (chk_true(c, CHK_table_entry, __func__, chk_obj(OBJ_MM, mm, 0),
+		     pgd && pgd->type == PAGE_PGD && pgd->mem, "a live pgd", "something else"))
+		return pgd;
+	return NULL;
+}
+
+static struct walk walk_of(struct chk *c, struct mm_struct *mm, struct mm_scan *s)
+{
+	return (struct walk){
 		.c = c,
 		.mm = mm,
 		.s = s,
 		.vma = atomic_read(&mm->mm_users) > 0 ? mm->mmap : NULL,
-		.refs = refs,
+		.range = {0, ~(u64)0},
 	};
-	struct page *pgd = mm->pgd;
+}
+
+void chk_tables(struct chk *c, struct mm_struct *mm, struct mm_scan *s, bool refs)
+{
+	const struct machine *m = c->m;
+	struct walk w = walk_of(c, mm, s);
+	struct page *pgd = sound_pgd(c, mm);
 	u32 nr;
 
-	if (!chk_true(c, CHK_table_entry, __func__, chk_obj(OBJ_MM, mm, 0),
-		      pgd && pgd->type == PAGE_PGD && pgd->mem, "a live pgd", "something else"))
+	if (!pgd)
 		return;
+	w.refs = refs;
 	if (refs) {
 		pgd->seen[SEEN_MAPPED]++;
 		if (pgd->pgd_user)
@@ -436,4 +454,15 @@ void chk_tables(struct chk *c, struct mm_struct *mm, struct mm_scan *s, bool ref
 
 	chk_eq(c, CHK_nr_ptes, __func__, chk_obj(OBJ_MM, mm, 0), s->nr_ptes, mm->nr_ptes);
 	chk_eq(c, CHK_nr_pmds, __func__, chk_obj(OBJ_MM, mm, 0), s->nr_pmds, mm->nr_pmds);
+}
+
+void chk_tables_of(struct chk *c, struct mm_struct *mm, struct mm_scan *s, struct fl_range range)
+{
+	struct walk w = walk_of(c, mm, s);
+	struct page *pgd = sound_pgd(c, mm);
+
+	if (!pgd || range.end <= range.start)
+		return;
+	w.range = range;
+	check_upper_table(&w, pgd, PT_PGD, 0, c->m->geo.kernel_boundary);
 }

@@ -1167,13 +1167,40 @@ static void dead_mm_is_not_walked(void **state)
 	world_destroy(&w);
 }
 
+/* A range sees what is in its tables and the mm's sums of VMAs; not what is elsewhere. */
+static void ranges_are_looked_into(void **state)
+{
+	struct fl_range at = {FX_BASE, FX_BASE + PAGE_SIZE}, beside;
+	struct seen s = {0};
+	struct world w;
+
+	(void)state;
+	world_create(&w, "cpus=1");
+	beside.start = FX_BASE + ((u64)w.m->geo.ptrs[PT_PTE] << PAGE_SHIFT);
+	beside.end = beside.start + PAGE_SIZE;
+	assert_int_equal(fl_check_ranges(w.m, w.mm, &at, 1, on_violation, &s, NULL), 0);
+
+	s.row = "pte_cow";
+	break_pte_cow(&w);
+	assert_int_equal(fl_check_ranges(w.m, w.mm, &beside, 1, on_violation, &s, NULL), 0);
+	assert_int_equal(fl_check_ranges(w.m, w.mm, &at, 0, on_violation, &s, NULL), 0);
+	assert_int_equal(fl_check_ranges(w.m, w.mm, &at, 1, on_violation, &s, NULL), 1);
+	assert_int_equal(s.matches, 1);
+	unpoke(&w);
+
+	s = (struct seen){.row = "map_count"};
+	break_map_count(&w);
+	assert_int_equal(fl_check_ranges(w.m, w.mm, &beside, 1, on_violation, &s, NULL), 1);
+	unpoke(&w);
+	world_destroy(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_row_has_a_case),
-		cmocka_unit_test(each_row_is_evaluated),
-		cmocka_unit_test(each_row_fires),
-		cmocka_unit_test(dead_mm_is_not_walked),
+		cmocka_unit_test(each_row_has_a_case),	  cmocka_unit_test(each_row_is_evaluated),
+		cmocka_unit_test(each_row_fires),	  cmocka_unit_test(dead_mm_is_not_walked),
+		cmocka_unit_test(ranges_are_looked_into),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,10 @@
 const char *const check_level_names[NR_CHECK_LEVELS] = {"off", "touched", "full"};
 
 #define GLOBAL_EVERY 16u
+/* An mm with more PTE tables than that is looked at where an operation touched it. */
+#define WHOLE_TABLES 8u
+/* Two operands and the result. */
+#define MAX_TOUCHED 3
 
 /* ---- the injector --------------------------------------------------------------------------- */
 
@@ -278,25 +282,71 @@ static bool touches_all(enum op_code code)
 	}
 }
 
+/*
+ * The addresses an operation could change, in whole tables so that its neighbours are seen too; 0
+ * of them when its operands do not say.
+ */
+static unsigned int touched(const struct call *c, u64 table_span, struct fl_range *r)
+{
+	const struct op_info *info = &op_table[c->op->code];
+	u64 start[MAX_TOUCHED] = {c->addr, c->addr2};
+	unsigned int nr = 0;
+	u64 len = 1;
+
+	/* where the heap ended before is not an operand */
+	if (c->op->code == OP_brk)
+		return 0;
+	for (u32 i = 0; i < info->nr_args; i++) {
+		nr += info->args[i].kind == ARG_ADDR;
+		if (info->args[i].kind == ARG_LEN)
+			len = max_u64(len, c->op->args[i].val);
+	}
+	if (nr && info->def == DEF_RESULT && c->out->kind == OUT_OK)
+		start[nr++] = (u64)c->out->value;
+	for (unsigned int i = 0; i < nr; i++) {
+		u64 first = start[i] & ~(table_span - 1);
+		u64 end = start[i] + len + table_span - 1;
+
+		r[i] = (struct fl_range){first, end < start[i] ? ~(u64)0 : end & ~(table_span - 1)};
+	}
+	return nr;
+}
+
+static void check_mm(struct target *t, const struct call *c, struct mm_struct *mm,
+		     struct violations *vs)
+{
+	u64 span = (u64)t->m->geo.ptrs[PT_PTE] << PAGE_SHIFT;
+	struct fl_range r[MAX_TOUCHED];
+	unsigned int nr = 0;
+
+	/* what is soon told is told whole, with its sums */
+	if (mm->nr_ptes > WHOLE_TABLES)
+		nr = touched(c, span, r);
+	if (nr)
+		fl_check_ranges(t->m, mm, r, nr, target_on_violation, vs, NULL);
+	else
+		fl_check_mm(t->m, mm, target_on_violation, vs, NULL);
+}
+
 /* After an operation of a task that had the mm `before` when it began. */
-static void check_op(struct target *t, const struct target_task *task, struct mm_struct *before)
+static void check_op(struct target *t, const struct call *c, struct mm_struct *before)
 {
 	bool run_mode = t->running, faulted = t->opt.fi->op_delivered != 0;
-	struct mm_struct *after = task->tsk ? task->tsk->mm : NULL;
+	struct mm_struct *after = c->task->tsk ? c->task->tsk->mm : NULL;
 	struct violations vs = {0};
 
 	if (t->opt.check == CHECK_OFF)
 		return;
 	/* a sweep looks at the whole machine itself after each fault */
-	if (t->opt.check == CHECK_FULL || touches_all(t->p->ops[t->op].code) ||
+	if (t->opt.check == CHECK_FULL || touches_all(c->op->code) ||
 	    t->nr_run % GLOBAL_EVERY == 0 || (run_mode && faulted)) {
 		check_all(t);
 		return;
 	}
 	if (before && before != after && mm_lives(t->m, before))
-		fl_check_mm(t->m, before, target_on_violation, &vs, NULL);
+		check_mm(t, c, before, &vs);
 	if (after)
-		fl_check_mm(t->m, after, target_on_violation, &vs, NULL);
+		check_mm(t, c, after, &vs);
 	target_report_violations(t, &vs);
 	if (vs.nr)
 		t->broken = true;
@@ -515,7 +565,7 @@ static void target_apply(void *s, u32 op, struct outcome *out)
 	if (t->broken)
 		goto broken;
 	t->nr_run++;
-	check_op(t, task, before);
+	check_op(t, &c, before);
 	if (t->broken)
 		goto broken;
 	if (guarantee)

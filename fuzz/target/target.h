@@ -26,8 +26,9 @@
 enum check_level {
 	CHECK_OFF,
 	/*
-	 * The acting task's mm before and after each operation, what needs every mm after every
-	 * 16th one, the whole machine after fork, exec, exit and a delivered fault, and at the end.
+	 * The acting task's mm before and after each operation (of one with many tables, those that
+	 * the operands reach), the whole machine after every 16th operation, fork, exec, exit and a
+	 * delivered fault, and at the end.
 	 */
 	CHECK_TOUCHED,
 	CHECK_FULL, /* the whole machine after each operation */

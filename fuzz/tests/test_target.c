@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "internal.h"
 #include "target.h"
 
 #define MAX_FOUND 16u
@@ -425,6 +426,31 @@ static void test_check_levels(void **state)
 	done(b);
 }
 
+/* Of an mm with many tables an operation's own are looked into, and now and then all. */
+static void test_touched_tables(void **state)
+{
+	struct bench *b = setup(HEAD "t0: mmap(w, 8192p, r, private|anon|fixed|populate)\n"
+				     "t0: mprotect(w, 1p, none)\n"
+				     "t0: read(w+8000p)\n"
+				     "t0: mprotect(w+8001p, 1p, none)\n"
+				     "t0: munmap(w+3p, 1p)\n",
+				CHECK_TOUCHED, "malloc");
+	struct page *pt;
+
+	(void)state;
+	run_to(b, 2);
+	pt = pte_lookup(b->t.m, b->t.tasks[0].tsk->mm, TARGET_WINDOW);
+	assert_non_null(pt);
+	pt_set(pt, 1, pt_get(pt, 1) & ~_PAGE_USER);
+	assert_int_equal(apply(b, 2), OUT_OK);
+	assert_int_equal(apply(b, 3), OUT_OK);
+	assert_int_equal(b->nr_found, 0);
+	assert_int_equal(apply(b, 4), OUT_BROKEN);
+	assert_int_equal(b->nr_found, 1);
+	assert_non_null(strstr(b->found[0].what, "G-12"));
+	done(b);
+}
+
 static void test_refcount_fires(void **state)
 {
 	struct bench *b = setup(HEAD "t0: exit()\n", CHECK_OFF, "malloc");
@@ -630,6 +656,7 @@ int main(void)
 		cmocka_unit_test(test_findings_carry_their_plan),
 		cmocka_unit_test(test_invariant_fires),
 		cmocka_unit_test(test_check_levels),
+		cmocka_unit_test(test_touched_tables),
 		cmocka_unit_test(test_refcount_fires),
 		cmocka_unit_test(test_lock_fires),
 		cmocka_unit_test(test_hang_fires),

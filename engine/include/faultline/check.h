@@ -50,6 +50,16 @@ unsigned int fl_check_machine(struct machine *m, fl_violation_fn fn, void *priv,
  */
 unsigned int fl_check_mm(struct machine *m, struct mm_struct *mm, fl_violation_fn fn, void *priv,
 			 u64 *counts);
+struct fl_range {
+	u64 start, end; /* bytes; empty when end <= start */
+};
+/*
+ * fl_check_mm() with only those tables that have entries in one of the ranges: the work does not
+ * grow with what else is mapped. Numbers that need all tables (rss, nr_ptes, deposits, the kernel's
+ * half) are not compared.
+ */
+unsigned int fl_check_ranges(struct machine *m, struct mm_struct *mm, const struct fl_range *ranges,
+			     unsigned int nr, fl_violation_fn fn, void *priv, u64 *counts);
 /* After the last task has gone and all files are closed: everything of facts §13.3 is zero. */
 unsigned int fl_census(struct machine *m, fl_violation_fn fn, void *priv);
 
