@@ -119,12 +119,12 @@ def read_lines(path):
     return rows
 
 
-def build(out, preset, target=None):
+def build(out, preset, *targets):
     log = out / f"build-{preset}.log"
     say(f"building {preset} ...")
     commands = [["cmake", "--preset", preset], ["cmake", "--build", "--preset", preset]]
-    if target:
-        commands[1] += ["--target", target]
+    if targets:
+        commands[1] += ["--target", *targets]
     with log.open("w") as f:
         for c in commands:
             if subprocess.run(c, cwd=ROOT, stdout=f, stderr=subprocess.STDOUT).returncode:
@@ -238,7 +238,9 @@ class LibFuzzer:
 
 
 class Afl:
-    def __init__(self, out, binary, index, seconds):
+    """One afl-fuzz. Every third has no mutator of ours, for what only changing bytes would reach."""
+
+    def __init__(self, out, binary, mutator, index, seconds):
         self.out = out
         self.name = "main" if index == 0 else f"s{index}"
         self.dir = out / "afl" / self.name
@@ -249,6 +251,8 @@ class Afl:
         env = dict(os.environ, AFL_NO_UI="1", AFL_SKIP_CPUFREQ="1", AFL_AUTORESUME="1",
                    AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES="1", AFL_FORKSRV_INIT_TMOUT="20000",
                    AFL_IGNORE_SEED_PROBLEMS="1", AFL_SYNC_TIME="1", AFL_TRY_AFFINITY="1")
+        if index % 3 != 2:
+            env.update(AFL_CUSTOM_MUTATOR_LIBRARY=str(mutator), AFL_CUSTOM_MUTATOR_ONLY="1")
         before = self.stats()
         self.base = int(before.get("execs_done", 0))
         with self.log.open("ab") as log:
@@ -335,7 +339,7 @@ def fuzz(out, args, bins):
     lfs, afls, why = [], [], "time is over"
     say(f"fuzzing for {args.minutes:g} min: {n_afl} AFL++, {n_lf} libFuzzer; logs under {out}")
     try:
-        afls = [Afl(out, bins["afl"], i, seconds) for i in range(n_afl)]
+        afls = [Afl(out, bins["afl"], bins["mutator"], i, seconds) for i in range(n_afl)]
         lfs = [LibFuzzer(out, bins["libfuzzer"], i, deadline) for i in range(n_lf)]
         noted = shown = 0.0
         previous = (0, 0, start)
@@ -547,7 +551,8 @@ def main(argv):
     try:
         asan = build(out, "asan", "faultline") / "faultline"
         bins = {e: build(out, e, "fuzz_lifecycle") / "fuzz_lifecycle" for e in ("libfuzzer", "afl")}
-        dev = build(out, "dev", "faultline") / "faultline"
+        dev = build(out, "dev", "faultline", "faultline_mutator") / "faultline"
+        bins["mutator"] = dev.with_name("libfaultline_mutator.so")
         say(f"seeds: {make_seeds(out, dev)} programs of the corpus")
     except KeyboardInterrupt:
         fail(EXIT_ENVIRONMENT, f"interrupted before anything ran; --resume {out} goes on")

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+#include "draw.h"
 #include "inject.h"
 
 #include <faultline/allocator.h>
 
 #include <string.h>
 
-#define PPM_ONE 1000000u
 
 void fi_init(struct fi *fi)
 {
@@ -71,16 +71,6 @@ void fi_op_begin(struct fi *fi, u32 op, u16 op_kind)
 	}
 }
 
-/* SplitMix64: one addition and three mixing steps, the same on every machine. */
-static u64 draw(u64 *state)
-{
-	u64 z = *state += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
-
 static bool item_matches(const struct fi_item *item, const struct fi_point *point)
 {
 	if (item->op != FI_OP_ANY && item->op != point->op)
@@ -103,7 +93,7 @@ static bool item_fails(struct fi *fi, u32 i)
 	case FI_BUDGET:
 		return nth > item->budget;
 	case FI_PROB:
-		return ((draw(&fi->item_rng[i]) >> 32) * PPM_ONE) >> 32 < item->ppm;
+		return ((fi_draw(&fi->item_rng[i]) >> 32) * FI_PPM_ONE) >> 32 < item->ppm;
 	}
 	return false;
 }

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PPM_ONE 1000000u
 
 /* What is left of the text, and where a complaint goes. */
 struct scan {
@@ -83,7 +82,7 @@ static const char *take_word(struct scan *s, size_t *len)
 static int take_fraction(struct scan *s, u32 *ppm)
 {
 	const char *start = s->p;
-	u32 unit = PPM_ONE;
+	u32 unit = FI_PPM_ONE;
 	u64 whole = 0, v;
 	int err;
 
@@ -92,7 +91,7 @@ static int take_fraction(struct scan *s, u32 *ppm)
 		return err;
 	if (whole > 1)
 		return complain(s, "probability above 1 in", start, s->end);
-	v = whole * PPM_ONE;
+	v = whole * FI_PPM_ONE;
 	if (take(s, ".")) {
 		const char *places = s->p;
 
@@ -106,7 +105,7 @@ static int take_fraction(struct scan *s, u32 *ppm)
 		if (s->p == places)
 			return complain(s, "expected digits after the point in", start, s->end);
 	}
-	if (v > PPM_ONE)
+	if (v > FI_PPM_ONE)
 		return complain(s, "probability above 1 in", start, s->end);
 	*ppm = (u32)v;
 	return 0;
@@ -261,10 +260,10 @@ static int put_which(const struct fi_item *item, char *buf, size_t len, int at)
 	case FI_BUDGET:
 		return put(buf, len, at, "b=%" PRIu64, item->budget);
 	case FI_PROB: {
-		u32 rest = item->ppm % PPM_ONE;
+		u32 rest = item->ppm % FI_PPM_ONE;
 		int places = 6;
 
-		at = put(buf, len, at, "p=%u", item->ppm / PPM_ONE);
+		at = put(buf, len, at, "p=%u", item->ppm / FI_PPM_ONE);
 		while (rest && rest % 10 == 0) {
 			rest /= 10;
 			places--;

@@ -16,8 +16,6 @@
 
 #include "program_priv.h"
 
-#define RECORD 16u
-
 /* First byte of a record. Below REC_WIDE: an operation, by its number modulo NR_OPS. */
 enum {
 	REC_WIDE = 0xc0,  /* to 0xcf: one value in full */
@@ -50,7 +48,6 @@ enum {
 	NR_FAULT_FORMS
 };
 #define FAULT_NOWAIT 0x80u
-#define PPM_MAX	     1000000u
 
 #define NO_ADVICE 255u
 #define LEN_BYTES 0x8000u /* a small length counts bytes, not pages */
@@ -132,15 +129,15 @@ static unsigned int small_size(enum arg_kind kind)
 
 static u64 hash_record(u64 hash, const u8 *b)
 {
-	return XXH3_64bits_withSeed(b, RECORD, hash);
+	return XXH3_64bits_withSeed(b, PROG_RECORD, hash);
 }
 
 /* What bytes 4 to 7 of an expectation must be, behind records with that hash. */
 static u32 expect_check(u64 hash, const u8 *b)
 {
-	u8 copy[RECORD];
+	u8 copy[PROG_RECORD];
 
-	memcpy(copy, b, RECORD);
+	memcpy(copy, b, PROG_RECORD);
 	put32(copy + 4, 0);
 	return (u32)hash_record(hash, copy);
 }
@@ -398,7 +395,7 @@ static int decode_fault(struct decoder *d, const u8 *b)
 	case FAULT_PROB:
 		item->which = FI_PROB;
 		item->seed = get16(b + 6);
-		item->ppm = get32(b + 8) % (PPM_MAX + 1);
+		item->ppm = get32(b + 8) % (FI_PPM_ONE + 1);
 		break;
 	case FAULT_OPEN:
 		item->which = FI_RANGE;
@@ -507,10 +504,10 @@ int program_decode(struct program *p, const u8 *data, size_t len)
 	machine_config_init(&d.cfg);
 	if (len > PROG_MAX_BYTES)
 		len = PROG_MAX_BYTES;
-	for (size_t at = 0; at < len && !ret; at += RECORD) {
-		u8 record[RECORD] = {0};
+	for (size_t at = 0; at < len && !ret; at += PROG_RECORD) {
+		u8 record[PROG_RECORD] = {0};
 
-		memcpy(record, data + at, len - at < RECORD ? len - at : RECORD);
+		memcpy(record, data + at, len - at < PROG_RECORD ? len - at : PROG_RECORD);
 		ret = decode_record(&d, record);
 		d.hash = hash_record(d.hash, record);
 	}
@@ -536,13 +533,13 @@ struct encoder {
 
 static void put_record(struct encoder *e, const u8 *b)
 {
-	sb_add(&e->out, (const char *)b, RECORD);
+	sb_add(&e->out, (const char *)b, PROG_RECORD);
 	e->hash = hash_record(e->hash, b);
 }
 
 static void put_wide(struct encoder *e, u32 which, u8 base, u32 back, u64 val)
 {
-	u8 b[RECORD] = {REC_WIDE, (u8)which, base};
+	u8 b[PROG_RECORD] = {REC_WIDE, (u8)which, base};
 
 	put32(b + 4, back);
 	put64(b + 8, val);
@@ -674,7 +671,7 @@ static void put_wide_arg(struct encoder *e, u32 which, enum arg_kind kind, const
 
 static void encode_seg(struct encoder *e, const struct prog_seg *seg)
 {
-	u8 b[RECORD] = {REC_SEG, words_byte(ARG_PROT, seg->prot)};
+	u8 b[PROG_RECORD] = {REC_SEG, words_byte(ARG_PROT, seg->prot)};
 	bool start = put_addr(e, &seg->start, b + 2);
 	bool len = put_len(seg->len, b + 6);
 	bool file = put_file(e, seg->file, b + 8);
@@ -693,7 +690,7 @@ static void encode_seg(struct encoder *e, const struct prog_seg *seg)
 
 static void encode_fault(struct encoder *e, const struct fi_item *item)
 {
-	u8 b[RECORD] = {REC_FAULT, item->class};
+	u8 b[PROG_RECORD] = {REC_FAULT, item->class};
 	u8 form = FAULT_COUNT;
 	u64 a = item->from;
 	bool to = false;
@@ -723,7 +720,7 @@ static void encode_fault(struct encoder *e, const struct fi_item *item)
 
 static void encode_expect(struct encoder *e, u8 record, const struct expect *expect)
 {
-	u8 b[RECORD] = {record, expect->kind};
+	u8 b[PROG_RECORD] = {record, expect->kind};
 
 	if (expect->kind == EXPECT_NONE)
 		return;
@@ -742,7 +739,7 @@ static void encode_op(struct encoder *e, const struct op *op)
 {
 	const struct op_info *info = &op_table[op->code];
 	u32 back = e->names[DEF_TASK] - 1 - op->task;
-	u8 b[RECORD] = {(u8)op->code};
+	u8 b[PROG_RECORD] = {(u8)op->code};
 	u32 wide = 0, at = 2;
 
 	b[1] = back > UINT8_MAX ? 0 : (u8)back;
@@ -772,7 +769,7 @@ static int encode_option(void *priv, const char *name, size_t name_len, const ch
 {
 	struct encoder *e = priv;
 	struct machine_config cfg;
-	u8 b[RECORD] = {REC_MACHINE};
+	u8 b[PROG_RECORD] = {REC_MACHINE};
 	char why[128];
 	u64 val;
 	u8 i;
@@ -794,7 +791,7 @@ static int encode_option(void *priv, const char *name, size_t name_len, const ch
 int program_encode(const struct program *p, u8 **out, size_t *len)
 {
 	struct encoder e = {.p = p, .names = {[DEF_TASK] = 1}};
-	u8 b[RECORD] = {REC_TEARDOWN, p->teardown};
+	u8 b[PROG_RECORD] = {REC_TEARDOWN, p->teardown};
 	int ret = 0;
 
 	if (p->machine)

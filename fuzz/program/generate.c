@@ -8,51 +8,15 @@
 #include <faultline/mm_types.h>
 #include <faultline/syscalls.h>
 
-#include "program_priv.h"
+#include "draw.h"
+#include "generate.h"
 
-#define MAX_LIVE     24u  /* tasks that the generator keeps alive */
-#define MAX_MAPS     256u /* mappings that it remembers */
-#define MAX_FILES    16u
 #define WINDOW_PAGES 64u
-
-struct live_task {
-	u32 ref;
-	u32 image;    /* tasks with the same number share an mm */
-	u32 waits_on; /* its vfork child, or NO_REF */
-	bool kernel;
-};
-
-struct live_map {
-	u32 ref, image;
-	u32 pages, prot;
-};
-
-struct gen {
-	struct program *p;
-	u64 rng;
-	struct live_task tasks[MAX_LIVE];
-	struct live_map maps[MAX_MAPS];
-	u32 files[MAX_FILES];
-	u32 nr_tasks, nr_maps, nr_files, nr_images;
-	u32 weight_sum;
-	u32 tag; /* last one written: all differ, so that contents can be told apart */
-};
-
-/* splitmix64: a counter with golden-ratio steps, scrambled by xor-shifts and two multiplications.
- */
-static u64 next_random(struct gen *g)
-{
-	u64 z = g->rng += 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
 
 /* 0 .. n-1. The bias of the remainder does not matter here. */
 static u32 below(struct gen *g, u32 n)
 {
-	return (u32)(next_random(g) % n);
+	return (u32)(fi_draw(&g->rng) % n);
 }
 
 static bool chance(struct gen *g, u32 percent)
@@ -208,16 +172,17 @@ static u32 some_clone_flags(struct gen *g)
 	return ret;
 }
 
-/* ---- operations ----------------------------------------------------------------------------- */
+/* ---- following what an operation does ---------------------------------------------------------
+ */
 
 static void remember_map(struct gen *g, const struct live_map *m)
 {
 	if (!m->pages)
 		return;
-	if (g->nr_maps < MAX_MAPS)
+	if (g->nr_maps < GEN_MAX_MAPS)
 		g->maps[g->nr_maps++] = *m;
 	else
-		g->maps[below(g, MAX_MAPS)] = *m;
+		g->maps[m->ref % GEN_MAX_MAPS] = *m;
 }
 
 static void forget_map(struct gen *g, u32 ref, u32 image)
@@ -254,7 +219,122 @@ static u32 new_image(struct gen *g, const u32 *from)
 	return image;
 }
 
-static void gen_mmap(struct gen *g, const struct live_task *t, struct op *op)
+static void follow_child(struct gen *g, struct live_task *t, const struct op *op)
+{
+	struct live_task *child;
+	bool vm = op->code == OP_vfork, vfork = op->code == OP_vfork;
+
+	if (op->code == OP_clone) {
+		vm = op->args[0].val & CLONE_VM;
+		vfork = op->args[0].val & CLONE_VFORK;
+	}
+	if (g->nr_tasks == GEN_MAX_LIVE)
+		return;
+	child = &g->tasks[g->nr_tasks];
+	*child = (struct live_task){op->def, vm ? t->image : new_image(g, &t->image), NO_REF,
+				    op->code == OP_kthread || t->kernel};
+	g->nr_tasks++;
+	if (vfork)
+		t->waits_on = child->ref;
+}
+
+/* The child no longer uses its parent's mm: a vfork parent goes on. */
+static void release_parent(struct gen *g, u32 child)
+{
+	for (u32 i = 0; i < g->nr_tasks; i++)
+		if (g->tasks[i].waits_on == child)
+			g->tasks[i].waits_on = NO_REF;
+}
+
+static void follow_exec(struct gen *g, struct live_task *t)
+{
+	u32 old = t->image;
+
+	t->image = new_image(g, NULL);
+	forget_image(g, old);
+	release_parent(g, t->ref);
+	t->kernel = false;
+}
+
+static void follow_exit(struct gen *g, struct live_task *t)
+{
+	u32 image = t->image;
+
+	release_parent(g, t->ref);
+	*t = g->tasks[--g->nr_tasks];
+	forget_image(g, image);
+}
+
+static void follow_close(struct gen *g, u32 ref)
+{
+	for (u32 i = 0; i < g->nr_files; i++)
+		if (g->files[i] == ref)
+			g->files[i--] = g->files[--g->nr_files];
+}
+
+static u32 length_pages(u64 len)
+{
+	return (u32)min_u64(PAGE_ALIGN(len) >> PAGE_SHIFT, 1u << 20);
+}
+
+static struct live_task *find_task(struct gen *g, u32 ref)
+{
+	for (u32 i = 0; i < g->nr_tasks; i++)
+		if (g->tasks[i].ref == ref)
+			return &g->tasks[i];
+	return NULL;
+}
+
+void gen_follow(struct gen *g, const struct op *op)
+{
+	struct live_task *t = find_task(g, op->task);
+	const struct arg *a = op->args;
+
+	if (!t)
+		return;
+	switch (op->code) {
+	case OP_mmap:
+		remember_map(g, &(struct live_map){op->def, t->image, length_pages(a[1].val),
+						   (u32)a[2].val});
+		break;
+	case OP_mremap:
+		remember_map(g, &(struct live_map){op->def, t->image, length_pages(a[2].val), 0});
+		break;
+	case OP_munmap:
+		if (a[0].base == BASE_REF && !a[0].val)
+			forget_map(g, a[0].ref, t->image);
+		break;
+	case OP_fork:
+	case OP_vfork:
+	case OP_clone:
+	case OP_kthread:
+		follow_child(g, t, op);
+		break;
+	case OP_exec:
+		follow_exec(g, t);
+		break;
+	case OP_exit:
+		if (g->nr_tasks > 1)
+			follow_exit(g, t);
+		break;
+	case OP_open:
+		g->files[g->nr_files < GEN_MAX_FILES ? g->nr_files++ : op->def % GEN_MAX_FILES] =
+			op->def;
+		break;
+	case OP_close:
+		follow_close(g, a[0].ref);
+		break;
+	case OP_write:
+		g->tag = (u32)max_u64(g->tag, min_u64(a[1].val, UINT16_MAX));
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- operations ----------------------------------------------------------------------------- */
+
+static void gen_mmap(struct gen *g, struct op *op)
 {
 	u32 flags = MAP_PRIVATE | MAP_ANONYMOUS, prot = some_prot(g);
 	u32 file = chance(g, 30) ? pick_file(g) : NO_REF;
@@ -278,7 +358,7 @@ static void gen_mmap(struct gen *g, const struct live_task *t, struct op *op)
 		how = below(g, 100);
 		flags |= how < 80 ? MAP_FIXED : how < 84 ? MAP_FIXED_NOREPLACE : 0;
 	} else if (chance(g, 5)) {
-		op->args[0].val = below(g, 2) ? pages(below(g, 1 << 20)) : next_random(g);
+		op->args[0].val = below(g, 2) ? pages(below(g, 1 << 20)) : fi_draw(&g->rng);
 	}
 	flags |= chance(g, 4) ? MAP_NORESERVE : 0;
 	flags |= chance(g, 3) ? MAP_STACK : 0;
@@ -289,8 +369,6 @@ static void gen_mmap(struct gen *g, const struct live_task *t, struct op *op)
 	op->args[1].val = some_len(g);
 	op->args[2].val = prot;
 	op->args[3].val = flags;
-	remember_map(g, &(struct live_map){op->def, t->image,
-					   (u32)(PAGE_ALIGN(op->args[1].val) >> PAGE_SHIFT), prot});
 }
 
 static void gen_mremap(struct gen *g, const struct live_task *t, struct op *op)
@@ -306,37 +384,11 @@ static void gen_mremap(struct gen *g, const struct live_task *t, struct op *op)
 		op->args[4] = window_addr(g);
 	}
 	op->args[chance(g, 2) ? 4 : 0].val += chance(g, 3) ? 1 + below(g, 4095) : 0;
-	remember_map(g, &(struct live_map){op->def, t->image,
-					   (u32)(PAGE_ALIGN(op->args[2].val) >> PAGE_SHIFT), 0});
 }
 
-static void gen_child(struct gen *g, struct live_task *t, const struct op *op)
+static int gen_exec(struct gen *g, struct op *op)
 {
-	struct live_task *child = &g->tasks[g->nr_tasks];
-	bool vm = op->code == OP_vfork, vfork = op->code == OP_vfork;
-
-	if (op->code == OP_clone) {
-		vm = op->args[0].val & CLONE_VM;
-		vfork = op->args[0].val & CLONE_VFORK;
-	}
-	*child = (struct live_task){op->def, vm ? t->image : new_image(g, &t->image), NO_REF,
-				    op->code == OP_kthread || t->kernel};
-	g->nr_tasks++;
-	if (vfork)
-		t->waits_on = child->ref;
-}
-
-/* The child no longer uses its parent's mm: a vfork parent goes on. */
-static void release_parent(struct gen *g, u32 child)
-{
-	for (u32 i = 0; i < g->nr_tasks; i++)
-		if (g->tasks[i].waits_on == child)
-			g->tasks[i].waits_on = NO_REF;
-}
-
-static int gen_exec(struct gen *g, struct live_task *t, struct op *op)
-{
-	u32 nr = below(g, 5), at = below(g, 8), old;
+	u32 nr = below(g, 5), at = below(g, 8);
 	bool absolute = chance(g, 20);
 
 	for (u32 i = 0; i < nr; i++) {
@@ -362,21 +414,7 @@ static int gen_exec(struct gen *g, struct live_task *t, struct op *op)
 	op->args[1].val = chance(g, 50) ? pages(1 + below(g, 4)) : 0;
 	op->args[2].ref = chance(g, 50) ? pick_file(g) : NO_REF;
 	op->args[3].val = chance(g, 80) ? 0 : 1;
-	old = t->image;
-	t->image = new_image(g, NULL);
-	forget_image(g, old);
-	release_parent(g, t->ref);
-	t->kernel = false;
 	return 0;
-}
-
-static void gen_exit(struct gen *g, struct live_task *t)
-{
-	u32 image = t->image;
-
-	release_parent(g, t->ref);
-	*t = g->tasks[--g->nr_tasks];
-	forget_image(g, image);
 }
 
 static void gen_open(struct gen *g, struct op *op)
@@ -390,19 +428,6 @@ static void gen_open(struct gen *g, struct op *op)
 
 	op->args[0].val = chance(g, 97) ? pages(1 + below(g, 8)) : below(g, 5000);
 	op->args[1].val = modes[below(g, ARRAY_SIZE(modes))];
-	if (g->nr_files < MAX_FILES)
-		g->files[g->nr_files++] = op->def;
-	else
-		g->files[below(g, MAX_FILES)] = op->def;
-}
-
-static void gen_close(struct gen *g, struct op *op)
-{
-	u32 i = g->nr_files ? below(g, g->nr_files) : 0;
-
-	op->args[0].ref = g->nr_files ? g->files[i] : NO_REF;
-	if (g->nr_files && chance(g, 90))
-		g->files[i] = g->files[--g->nr_files];
 }
 
 static int gen_args(struct gen *g, struct live_task *t, struct op *op)
@@ -411,12 +436,10 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 
 	switch (op->code) {
 	case OP_mmap:
-		gen_mmap(g, t, op);
+		gen_mmap(g, op);
 		return 0;
 	case OP_munmap:
 		range_args(g, t, op);
-		if (op->args[0].base == BASE_REF && chance(g, 70))
-			forget_map(g, op->args[0].ref, t->image);
 		return 0;
 	case OP_mprotect:
 		range_args(g, t, op);
@@ -434,7 +457,7 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 	case OP_remap_file_pages:
 		range_args(g, t, op);
 		op->args[2].val = chance(g, 3) ? PROT_READ : 0;
-		op->args[3].val = chance(g, 2) ? next_random(g) : below(g, 8);
+		op->args[3].val = chance(g, 2) ? fi_draw(&g->rng) : below(g, 8);
 		op->args[4].val = chance(g, 20) ? MAP_NONBLOCK : 0;
 		return 0;
 	case OP_mm_pin:
@@ -476,11 +499,6 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 		return 0;
 	case OP_clone:
 		op->args[0].val = some_clone_flags(g);
-		/* fall through */
-	case OP_fork:
-	case OP_vfork:
-	case OP_kthread:
-		gen_child(g, t, op);
 		return 0;
 	case OP_ioprio:
 		/* a class that there is not, a level too many: seldom */
@@ -488,10 +506,7 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 		op->args[0].val += chance(g, 5) ? 8 : 0;
 		return 0;
 	case OP_exec:
-		return gen_exec(g, t, op);
-	case OP_exit:
-		gen_exit(g, t);
-		return 0;
+		return gen_exec(g, op);
 	case OP_modify_ldt:
 		op->args[0].val = below(g, chance(g, 80) ? 16 : 9000);
 		op->args[1].val = 1 + below(g, 1000);
@@ -499,12 +514,10 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 	case OP_open:
 		gen_open(g, op);
 		return 0;
-	case OP_close:
-		gen_close(g, op);
-		return 0;
 	case OP_truncate:
 		op->args[1].val = chance(g, 80) ? pages(below(g, 6)) : some_len(g);
 		/* fall through */
+	case OP_close:
 	case OP_seal:
 		op->args[0].ref = pick_file(g);
 		return 0;
@@ -558,7 +571,7 @@ static u32 requests(enum op_code code)
 	}
 }
 
-static int gen_mark(struct gen *g, struct op *op, u32 nr)
+static int add_mark(struct gen *g, struct op *op, u32 nr)
 {
 	static const u8 classes[] = {FL_CLASS_page, FL_CLASS_page, FL_CLASS_slab, FL_CLASS_slab,
 				     FL_CLASS_ctor, FL_CLASS_acct, FL_CLASS_hook, FL_CLASS_intr};
@@ -586,8 +599,8 @@ static enum op_code pick_op(struct gen *g)
 {
 	u32 left = below(g, g->weight_sum), i = 0;
 
-	while (left >= op_table[i].weight)
-		left -= op_table[i++].weight;
+	while (left >= g->weights[i])
+		left -= g->weights[i++];
 	return (enum op_code)i;
 }
 
@@ -605,7 +618,8 @@ static bool fits(struct gen *g, const struct live_task *t, enum op_code code)
 	case OP_clone:
 	case OP_kthread:
 	case OP_vfork:
-		return g->nr_tasks < MAX_LIVE / 2 || (g->nr_tasks < MAX_LIVE && chance(g, 20));
+		return g->nr_tasks < GEN_MAX_LIVE / 2 ||
+		       (g->nr_tasks < GEN_MAX_LIVE && chance(g, 20));
 	case OP_munmap:
 	case OP_mprotect:
 	case OP_mremap:
@@ -623,7 +637,7 @@ static bool fits(struct gen *g, const struct live_task *t, enum op_code code)
 	}
 }
 
-static int gen_op(struct gen *g)
+int gen_op(struct gen *g)
 {
 	struct live_task *t;
 	enum op_code code;
@@ -647,7 +661,39 @@ static int gen_op(struct gen *g)
 	ret = gen_args(g, t, op);
 	nr = requests(code);
 	if (!ret && nr && chance(g, 10))
-		ret = gen_mark(g, op, nr);
+		ret = add_mark(g, op, nr);
+	if (!ret)
+		gen_follow(g, op);
+	return ret;
+}
+
+int gen_mark(struct program *p, struct op *op, u64 *rng)
+{
+	struct gen g = {.p = p, .rng = *rng};
+	u32 nr = requests((enum op_code)op->code);
+	int ret = 0;
+
+	if (op->nr_faults < FI_MAX_ITEMS)
+		ret = add_mark(&g, op, nr ? nr : 1);
+	*rng = g.rng;
+	return ret;
+}
+
+u32 gen_pages(u64 *rng)
+{
+	struct gen g = {.rng = *rng};
+	u32 ret = some_pages(&g);
+
+	*rng = g.rng;
+	return ret;
+}
+
+struct arg gen_window(u64 *rng)
+{
+	struct gen g = {.rng = *rng};
+	struct arg ret = window_addr(&g);
+
+	*rng = g.rng;
 	return ret;
 }
 
@@ -695,16 +741,43 @@ static int gen_machine(struct gen *g)
 	return program_set_text(&g->p->machine, text, strlen(text));
 }
 
+void gen_begin(struct gen *g, struct program *p, u64 seed)
+{
+	*g = (struct gen){.p = p, .rng = seed, .nr_tasks = 1};
+	g->tasks[0].waits_on = NO_REF;
+	for (u32 i = 0; i < NR_OPS; i++) {
+		g->weights[i] = op_table[i].weight;
+		g->weight_sum += g->weights[i];
+	}
+}
+
+/*
+ * Swarm testing: most programs use some of the operations only. What one operation would undo or
+ * hide, such as an early exit, is then missing from many. mmap always fits and stays.
+ */
+static void gen_swarm(struct gen *g)
+{
+	u32 keep = 30 + below(g, 60);
+
+	if (chance(g, 20))
+		return;
+	for (u32 i = 0; i < NR_OPS; i++) {
+		if (i == OP_mmap || chance(g, keep))
+			continue;
+		g->weight_sum -= g->weights[i];
+		g->weights[i] = 0;
+	}
+}
+
 int program_generate(struct program *p, u64 seed, u32 nr_ops)
 {
-	struct gen g = {.p = p, .rng = seed, .nr_tasks = 1};
+	struct gen g;
 	int ret;
 
 	program_init(p);
-	g.tasks[0].waits_on = NO_REF;
-	for (u32 i = 0; i < NR_OPS; i++)
-		g.weight_sum += op_table[i].weight;
+	gen_begin(&g, p, seed);
 	ret = gen_machine(&g);
+	gen_swarm(&g);
 	for (u32 i = 0; i < nr_ops && i < PROG_MAX_OPS && !ret; i++)
 		ret = gen_op(&g);
 	if (ret)

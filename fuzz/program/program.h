@@ -201,6 +201,7 @@ int program_print_reference(char **out);
  * would be more than that; *out is malloc'd.
  */
 #define PROG_MAX_BYTES (1u << 20)
+#define PROG_RECORD    16u /* bytes of an operation, and of each thing that belongs to it */
 int program_decode(struct program *p, const u8 *data, size_t len);
 int program_encode(const struct program *p, u8 **out, size_t *len);
 

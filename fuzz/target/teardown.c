@@ -5,15 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* SplitMix64 */
-static u64 draw(u64 *state)
-{
-	u64 z = *state += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
+#include "draw.h"
 
 /* The tasks alive, in the order in which they shall end. */
 static u32 end_order(struct target *t)
@@ -29,7 +21,7 @@ static u32 end_order(struct target *t)
 	}
 	if (t->p->teardown == TEARDOWN_SHUFFLE) {
 		for (u32 i = nr; i > 1; i--) {
-			u32 k = (u32)(draw(&seed) % i), tmp = t->order[k];
+			u32 k = (u32)(fi_draw(&seed) % i), tmp = t->order[k];
 
 			t->order[k] = t->order[i - 1];
 			t->order[i - 1] = tmp;

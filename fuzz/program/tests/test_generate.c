@@ -57,18 +57,18 @@ static void test_known_seed(void **state)
 {
 	static const char want[] = "# faultline 1\n"
 				   "machine teardown=oldest\n"
-				   "t0: brk(brk+9p)\n"
+				   "t0: yield()\n"
+				   "t0: r0 = mmap(0x0, 1p, none, private|anon|locked)\n"
 				   "t0: t1 = fork()\n"
-				   "t0: r0 = mmap(w+44p, 4p, rw, private|anon|fixed)\n"
-				   "t1: notifier_unregister(0)\n"
-				   "t0: kernel_map(0x63)\n"
-				   "t0: munlock(r0+2p, 1p)\n"
-				   "t1: t2 = fork()\n"
-				   "t2: f0 = open(4p, r)\n"
-				   "t2: f1 = open(4p, rw)\n"
-				   "t1: mm_pin(1, 1)\n"
-				   "t0: write(r0+1p, 1)\n"
-				   "t0: mm_alloc()\n";
+				   "t1: r1 = mmap(0x0, 1p, none, shared|anon)\n"
+				   "t0: r2 = mmap(0x0, 1p, none, private|anon)\n"
+				   "t0: write(brk+2p, 1) !ctor:1\n"
+				   "t0: modify_ldt(0xa4d, 0x1df)\n"
+				   "t1: read(w+36p)\n"
+				   "t0: mlock(r2, 5p)\n"
+				   "t1: t2 = vfork()\n"
+				   "t0: read(r2+0x2e6)\n"
+				   "t0: t3 = fork()\n";
 	struct program p;
 	char *text;
 
