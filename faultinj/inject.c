@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-
 void fi_init(struct fi *fi)
 {
 	memset(fi, 0, sizeof(*fi));

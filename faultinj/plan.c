@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-
 /* What is left of the text, and where a complaint goes. */
 struct scan {
 	const char *p, *end;

@@ -23,7 +23,7 @@ enum fi_which {
 #define FI_OP_ANY    UINT32_MAX /* counts over the whole run */
 #define FI_MAX_ITEMS 16u
 #define FI_PPM_ONE   1000000u /* of struct fi_item.ppm */
-#define FI_PLAN_TEXT 2048u /* holds the canonical text of any plan */
+#define FI_PLAN_TEXT 2048u    /* holds the canonical text of any plan */
 
 struct fi_item {
 	u32 op;
