@@ -529,7 +529,9 @@ u64 do_brk(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len);
 struct vm_area_struct *remove_vma(struct ctx *cx, struct vm_area_struct *vma);
 void exit_mmap(struct ctx *cx, struct mm_struct *mm);
 /* Within RLIMIT_AS? */
-bool may_expand_vm(const struct ctx *cx, const struct mm_struct *mm, u64 pages);
+bool may_expand_vm(struct ctx *cx, const struct mm_struct *mm, u32 flags, u64 pages);
+/* May pages more of a mapping with these flags count against RLIMIT_DATA? */
+bool may_expand_data(struct ctx *cx, const struct mm_struct *mm, u32 flags, u64 pages);
 /*
  * Lets a growing VMA begin at the page of address, in free memory below it. -ENOMEM: a limit, the
  * charge, a neighbour that is not such a VMA, or no anon_vma. Locks: mmap_sem, reading is enough.
@@ -538,6 +540,8 @@ int expand_stack(struct ctx *cx, struct vm_area_struct *vma, u64 address);
 /* Makes room for the guard page if the access is to what was it. -ENOMEM: there is none. */
 int check_stack_guard_page(struct ctx *cx, struct vm_area_struct *vma, u64 address);
 /* Is the page at address the guard page of a stack? */
+/* Where the room of vma begins: below its start, if a gap below a stack stays free. */
+u64 vm_start_gap(const struct ctx *cx, const struct vm_area_struct *vma);
 bool stack_guard_page_start(const struct ctx *cx, const struct vm_area_struct *vma, u64 address);
 void vm_stat_account(struct mm_struct *mm, u32 flags, struct file *file, s64 pages);
 
@@ -546,6 +550,8 @@ void vm_stat_account(struct mm_struct *mm, u32 flags, struct file *file, s64 pag
 /* Charges pages or returns -ENOMEM with the counter as it was. */
 int security_vm_enough_memory_mm(struct ctx *cx, struct mm_struct *mm, u64 pages,
 				 enum fl_site site);
+/* Charges without a question: what was promised already. */
+void vm_acct_memory(struct ctx *cx, u64 pages);
 void vm_unacct_memory(struct ctx *cx, u64 pages);
 
 /* ---- mm/mlock.c (facts §7.14) --------------------------------------------------------------- */

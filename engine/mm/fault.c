@@ -331,7 +331,7 @@ static bool below_stack(const struct ctx *cx, u64 addr, u64 sp)
 {
 	u64 word = cx->m->geo.levels > 3 ? 8 : 4;
 
-	return addr + 65536 + 32 * word < sp;
+	return addr + 65536 + 32 * word < sp && !differs(cx, DIFF_stack_any_distance);
 }
 
 static enum access_result do_page_fault(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 sp,

@@ -9,7 +9,10 @@
 	(MAP_TYPE | MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK | \
 	 MAP_LOCKED | MAP_POPULATE | MAP_NONBLOCK)
 /* Pages that one mmap() faults in at most, where the limit of locked memory does not say. */
-#define POPULATE_MAX 65536u
+#define POPULATE_MAX	65536u
+#define LIMIT_DATA_NONE ((u64)1 << 36) /* its largest value, options.def */
+#define MAX_FILE_PAGES	((u64)1 << (63 - PAGE_SHIFT))
+#define STACK_GUARD_GAP (256 * PAGE_SIZE)
 
 void vm_stat_account(struct mm_struct *mm, u32 flags, struct file *file, s64 pages)
 {
@@ -23,22 +26,66 @@ void vm_stat_account(struct mm_struct *mm, u32 flags, struct file *file, s64 pag
 	}
 }
 
-bool may_expand_vm(const struct ctx *cx, const struct mm_struct *mm, u64 pages)
+static bool is_data_mapping(u32 flags)
 {
-	return mm->total_vm + pages <= cx->m->cfg.limit_as;
+	return (flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) == VM_WRITE;
+}
+
+bool may_expand_data(struct ctx *cx, const struct mm_struct *mm, u32 flags, u64 pages)
+{
+	/* 4.4 counts none of this, so it is counted when somebody has set a limit. */
+	if (!is_data_mapping(flags) || cx->m->cfg.limit_data == LIMIT_DATA_NONE ||
+	    !differs(cx, DIFF_data_counts_private))
+		return true;
+	for (const struct vm_area_struct *vma = mm->mmap; vma; vma = vma->vm_next) {
+		STEP(cx);
+		if (is_data_mapping(vma->vm_flags))
+			pages += vma_pages(vma);
+	}
+	return pages <= cx->m->cfg.limit_data;
+}
+
+bool may_expand_vm(struct ctx *cx, const struct mm_struct *mm, u32 flags, u64 pages)
+{
+	return mm->total_vm + pages <= cx->m->cfg.limit_as && may_expand_data(cx, mm, flags, pages);
 }
 
 /* ---- stack growth (facts §7.15) ------------------------------------------------------------- */
+
+/* A gap below a stack took the place of the guard page within it. */
+static bool has_guard_page(const struct ctx *cx)
+{
+	return cx->m->cfg.stack_guard && !differs(cx, DIFF_stack_guard_gap);
+}
+
+u64 vm_start_gap(const struct ctx *cx, const struct vm_area_struct *vma)
+{
+	if (!(vma->vm_flags & VM_GROWSDOWN) || !differs(cx, DIFF_stack_guard_gap))
+		return vma->vm_start;
+	return vma->vm_start > STACK_GUARD_GAP ? vma->vm_start - STACK_GUARD_GAP : 0;
+}
+
+/* Would vma, grown down to address, come too near to what is below it? */
+static bool too_near(const struct ctx *cx, const struct vm_area_struct *vma, u64 address)
+{
+	const struct vm_area_struct *prev = vma->vm_prev;
+
+	if (!prev || (prev->vm_flags & VM_GROWSDOWN))
+		return false;
+	if (!differs(cx, DIFF_stack_guard_gap))
+		return prev->vm_end == address;
+	return (prev->vm_flags & VM_ACCESS_FLAGS) && address - prev->vm_end < STACK_GUARD_GAP;
+}
 
 /* May vma become size bytes long, by grow pages? Charges them. -ENOMEM. */
 static int acct_stack_growth(struct ctx *cx, struct vm_area_struct *vma, u64 size, u64 grow)
 {
 	struct mm_struct *mm = vma->vm_mm;
 
-	if (!may_expand_vm(cx, mm, grow))
+	if (!may_expand_vm(cx, mm, vma->vm_flags, grow))
 		return -ENOMEM;
 	/* The guard page is no part of what the limit is about. */
-	if (cx->m->cfg.stack_guard)
+	if (has_guard_page(cx))
 		size -= PAGE_SIZE;
 	if (size >> PAGE_SHIFT > cx->m->cfg.limit_stack)
 		return -ENOMEM;
@@ -52,13 +99,12 @@ static int acct_stack_growth(struct ctx *cx, struct vm_area_struct *vma, u64 siz
 
 int expand_stack(struct ctx *cx, struct vm_area_struct *vma, u64 address)
 {
-	const struct vm_area_struct *prev = vma->vm_prev;
 	struct mm_struct *mm = vma->vm_mm;
 	u64 grow;
 	int err;
 
 	address &= PAGE_MASK;
-	if (prev && prev->vm_end == address && !(prev->vm_flags & VM_GROWSDOWN))
+	if (too_near(cx, vma, address))
 		return -ENOMEM;
 	if (anon_vma_prepare(cx, vma))
 		return -ENOMEM;
@@ -82,7 +128,7 @@ bool stack_guard_page_start(const struct ctx *cx, const struct vm_area_struct *v
 {
 	const struct vm_area_struct *prev = vma->vm_prev;
 
-	if (!cx->m->cfg.stack_guard || !(vma->vm_flags & VM_GROWSDOWN))
+	if (!has_guard_page(cx) || !(vma->vm_flags & VM_GROWSDOWN))
 		return false;
 	/* The upper part of a stack that was split has the lower part for that. */
 	return vma->vm_start == address &&
@@ -96,6 +142,27 @@ int check_stack_guard_page(struct ctx *cx, struct vm_area_struct *vma, u64 addre
 	if (vma->vm_prev && vma->vm_prev->vm_end == address)
 		return -ENOMEM;
 	return expand_stack(cx, vma, address - PAGE_SIZE);
+}
+
+/*
+ * No VMA reaches over start or end after this. vma is the first above start. 0, or -ENOMEM with the
+ * same bytes mapped as before, if perhaps in more pieces.
+ */
+static int split_range(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma, u64 start,
+		       u64 end)
+{
+	int err;
+
+	if (start > vma->vm_start) {
+		/* A hole in the middle leaves one VMA more than there was. */
+		if (end < vma->vm_end && (u64)mm->map_count >= cx->m->cfg.max_map_count)
+			return -ENOMEM;
+		err = __split_vma(cx, mm, vma, start, false);
+		if (err)
+			return err;
+	}
+	vma = find_vma(cx, mm, end);
+	return vma && end > vma->vm_start ? __split_vma(cx, mm, vma, end, true) : 0;
 }
 
 /* ---- mmap ----------------------------------------------------------------------------------- */
@@ -151,77 +218,137 @@ static u64 count_vma_pages_range(struct ctx *cx, struct mm_struct *mm, u64 addr,
 	return nr_pages;
 }
 
-/* From the moment that the old mappings are gone a failure leaves a hole (facts §7.9, A-49). */
+/*
+ * What a mapping with these flags holds of its file while it is made: 0, or an errno and nothing.
+ * What denies writing is an image, and that is never shared.
+ */
+static int hold_file(struct file *file, u32 vm_flags)
+{
+	if (vm_flags & VM_DENYWRITE)
+		return deny_write_access(file->f_inode);
+	return vm_flags & VM_SHARED ? mapping_map_writable(&file->f_inode->i_data) : 0;
+}
+
+static void release_file(struct file *file, u32 vm_flags)
+{
+	if (vm_flags & VM_SHARED)
+		mapping_unmap_writable(&file->f_inode->i_data);
+	if (vm_flags & VM_DENYWRITE)
+		allow_write_access(file->f_inode);
+}
+
+/* A VMA that is in no list yet, with its object or with what is held of its file. NULL: *err. */
+static struct vm_area_struct *new_mapping(struct ctx *cx, struct mm_struct *mm, struct file *file,
+					  u64 addr, u64 len, u32 vm_flags, pgoff_t pgoff, int *err)
+{
+	struct vm_area_struct *vma;
+
+	vma = vma_alloc(cx, SITE_mmap_region_vma, mm, addr, addr + len, vm_flags, pgoff);
+	*err = vma ? 0 : -ENOMEM;
+	if (file && vma)
+		*err = hold_file(file, vm_flags);
+	else if (vma && (vm_flags & VM_SHARED))
+		*err = shmem_zero_setup(cx, vma);
+	if (*err && vma) {
+		kmem_cache_free(cx, CACHE_vm_area_struct, vma);
+		vma = NULL;
+	}
+	return vma;
+}
+
+/* Cuts what is mapped at [addr, end) out of its neighbours; what is promised there in *accounted.
+ */
+static int cut_old_mappings(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 end, u64 *accounted)
+{
+	struct vm_area_struct *vma = find_vma_intersection(cx, mm, addr, end);
+	int err;
+
+	if (!vma)
+		return 0;
+	err = split_range(cx, mm, vma, addr, end);
+	if (err)
+		return err;
+	for (vma = find_vma(cx, mm, addr); vma && vma->vm_start < end; vma = vma->vm_next) {
+		STEP(cx);
+		if (vma->vm_flags & VM_ACCOUNT)
+			*accounted += vma_pages(vma);
+	}
+	return 0;
+}
+
+/*
+ * From the moment that the old mappings are gone a failure leaves a hole (facts §7.9, A-49). Later
+ * kernels have everything at hand before that, but for what the file's ->mmap() says.
+ */
 static u64 mmap_region(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u64 len,
 		       u32 vm_flags, pgoff_t pgoff)
 {
-	struct vm_area_struct *vma, *prev;
+	u64 charged = 0, replaced = 0, pages = len >> PAGE_SHIFT;
+	bool keeps_old = differs(cx, DIFF_fixed_keeps_old);
+	struct vm_area_struct *vma, *prev, *fresh = NULL;
 	struct rb_node **link, *parent;
-	u64 charged = 0, pages = len >> PAGE_SHIFT;
-	int err;
+	int err = -ENOMEM;
 
 	/* What has to make way counts for the new mapping, be it fixed or not (B-07). */
-	if (!may_expand_vm(cx, mm, pages) &&
-	    !may_expand_vm(cx, mm, pages - count_vma_pages_range(cx, mm, addr, addr + len)))
+	if (!may_expand_vm(cx, mm, vm_flags, pages) &&
+	    !may_expand_vm(cx, mm, vm_flags,
+			   pages - count_vma_pages_range(cx, mm, addr, addr + len)))
 		return (u64)-ENOMEM;
-	if (clear_old_mappings(cx, mm, addr, len, &prev, &link, &parent))
+	if (keeps_old ? cut_old_mappings(cx, mm, addr, addr + len, &replaced)
+		      : clear_old_mappings(cx, mm, addr, len, &prev, &link, &parent))
 		return (u64)-ENOMEM;
 
 	if (accountable_mapping(vm_flags)) {
-		charged = len >> PAGE_SHIFT;
-		if (security_vm_enough_memory_mm(cx, mm, charged, SITE_mmap_region_acct))
+		charged = pages;
+		if (security_vm_enough_memory_mm(cx, mm, pages - replaced, SITE_mmap_region_acct))
 			return (u64)-ENOMEM;
+		/* The charge of what makes way is for the new mapping, until the old gives it back.
+		 */
+		vm_acct_memory(cx, replaced);
 		vm_flags |= VM_ACCOUNT;
+	}
+	if (keeps_old) {
+		fresh = new_mapping(cx, mm, file, addr, len, vm_flags, pgoff, &err);
+		if (!fresh)
+			goto unacct_error;
+		err = clear_old_mappings(cx, mm, addr, len, &prev, &link, &parent);
+		BUG_ON(cx, err); /* it is cut to size */
 	}
 
 	vma = vma_merge(cx, mm, prev, addr, addr + len, vm_flags, NULL, file, pgoff);
-	if (vma)
+	if (vma) {
+		if (fresh && file)
+			release_file(file, vm_flags);
+		if (fresh)
+			kmem_cache_free(cx, CACHE_vm_area_struct, fresh);
 		goto out;
-
-	vma = vma_alloc(cx, SITE_mmap_region_vma, mm, addr, addr + len, vm_flags, pgoff);
-	if (!vma) {
-		err = -ENOMEM;
-		goto unacct_error;
 	}
+	vma = fresh;
+	if (!vma)
+		vma = new_mapping(cx, mm, file, addr, len, vm_flags, pgoff, &err);
+	if (!vma)
+		goto unacct_error;
 
 	if (file) {
-		if (vm_flags & VM_DENYWRITE) {
-			err = deny_write_access(file->f_inode);
-			if (err)
-				goto free_vma;
-		}
-		if (vm_flags & VM_SHARED) {
-			err = mapping_map_writable(&file->f_inode->i_data);
-			if (err)
-				goto allow_write_and_free_vma;
-		}
 		vma->vm_file = get_file(cx, file);
 		if (fl_should_fail(cx, SITE_mmap_region_hook, 0)) {
 			err = -ENODEV;
 			goto unmap_and_free_vma;
 		}
-	} else if (vm_flags & VM_SHARED) {
-		err = shmem_zero_setup(cx, vma);
-		if (err)
-			goto free_vma;
 	}
 
 	vma_link(cx, mm, vma, prev, link, parent);
 	/* The link holds its own counts; these were only for the time of ->mmap(). */
-	if (file) {
-		if (vm_flags & VM_SHARED)
-			mapping_unmap_writable(&file->f_inode->i_data);
-		if (vm_flags & VM_DENYWRITE)
-			allow_write_access(file->f_inode);
-	}
+	if (file)
+		release_file(file, vm_flags);
 	file = vma->vm_file;
 out:
-	vm_stat_account(mm, vm_flags, file, (s64)(len >> PAGE_SHIFT));
+	vm_stat_account(mm, vm_flags, file, (s64)pages);
 	if (vm_flags & VM_LOCKED) {
 		if (vm_flags & VM_SPECIAL)
 			vma->vm_flags &= VM_LOCKED_CLEAR_MASK;
 		else
-			mm->locked_vm += len >> PAGE_SHIFT;
+			mm->locked_vm += pages;
 	}
 	vma->vm_flags |= VM_SOFTDIRTY;
 	vma_set_page_prot(vma);
@@ -232,12 +359,7 @@ unmap_and_free_vma:
 	fput(cx, file);
 	/* What a driver may have mapped before it failed. The charge is still ours (B-03). */
 	unmap_region(cx, mm, vma, prev, vma->vm_start, vma->vm_end);
-	if (vm_flags & VM_SHARED)
-		mapping_unmap_writable(&file->f_inode->i_data);
-allow_write_and_free_vma:
-	if (vm_flags & VM_DENYWRITE)
-		allow_write_access(file->f_inode);
-free_vma:
+	release_file(file, vm_flags);
 	kmem_cache_free(cx, CACHE_vm_area_struct, vma);
 unacct_error:
 	vm_unacct_memory(cx, charged);
@@ -297,6 +419,8 @@ u64 do_mmap(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u
 	if (!len)
 		return (u64)-ENOMEM;
 	if (pgoff + (len >> PAGE_SHIFT) < pgoff)
+		return (u64)-EOVERFLOW;
+	if (file && pgoff + (len >> PAGE_SHIFT) > MAX_FILE_PAGES && differs(cx, DIFF_file_limit))
 		return (u64)-EOVERFLOW;
 	/* Above the limit, not at it: one more than max_map_count can be had (facts §9.3). */
 	if ((u64)mm->map_count > cx->m->cfg.max_map_count)
@@ -487,7 +611,7 @@ static void munlock_vmas(struct ctx *cx, struct mm_struct *mm, struct vm_area_st
 int do_munmap(struct ctx *cx, struct mm_struct *mm, u64 start, u64 len)
 {
 	u64 task_size = cx->m->geo.task_size;
-	struct vm_area_struct *vma, *prev, *last;
+	struct vm_area_struct *vma, *prev;
 	u64 end;
 	int err;
 
@@ -502,23 +626,10 @@ int do_munmap(struct ctx *cx, struct mm_struct *mm, u64 start, u64 len)
 	vma = find_vma(cx, mm, start);
 	if (!vma || vma->vm_start >= end)
 		return 0;
-	prev = vma->vm_prev;
-
-	if (start > vma->vm_start) {
-		/* A hole in the middle leaves one VMA more than there was. */
-		if (end < vma->vm_end && (u64)mm->map_count >= cx->m->cfg.max_map_count)
-			return -ENOMEM;
-		err = __split_vma(cx, mm, vma, start, false);
-		if (err)
-			return err;
-		prev = vma;
-	}
-	last = find_vma(cx, mm, end);
-	if (last && end > last->vm_start) {
-		err = __split_vma(cx, mm, last, end, true);
-		if (err)
-			return err;
-	}
+	prev = start > vma->vm_start ? vma : vma->vm_prev;
+	err = split_range(cx, mm, vma, start, end);
+	if (err)
+		return err;
 
 	/* Nothing fails from here on. */
 	vma = prev ? prev->vm_next : mm->mmap;
@@ -564,7 +675,7 @@ u64 do_brk(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len)
 		return (u64)-EAGAIN;
 	if (clear_old_mappings(cx, mm, addr, len, &prev, &link, &parent))
 		return (u64)-ENOMEM;
-	if (!may_expand_vm(cx, mm, len >> PAGE_SHIFT))
+	if (!may_expand_vm(cx, mm, flags, len >> PAGE_SHIFT))
 		return (u64)-ENOMEM;
 	if ((u64)mm->map_count > cx->m->cfg.max_map_count)
 		return (u64)-ENOMEM;
@@ -592,6 +703,7 @@ out:
 s64 sys_brk(struct ctx *cx, u64 brk)
 {
 	struct mm_struct *mm = cx->curr->mm;
+	const struct vm_area_struct *next;
 	u64 newbrk, oldbrk, ret;
 	bool populate = false;
 
@@ -618,7 +730,8 @@ s64 sys_brk(struct ctx *cx, u64 brk)
 	}
 
 	/* One free page stays between the heap and what is above it. */
-	if (find_vma_intersection(cx, mm, oldbrk, newbrk + PAGE_SIZE))
+	next = find_vma(cx, mm, oldbrk);
+	if (next && newbrk + PAGE_SIZE > vm_start_gap(cx, next))
 		goto out;
 	if (do_brk(cx, mm, oldbrk, newbrk - oldbrk) != oldbrk)
 		goto out;

@@ -17,6 +17,9 @@ int mprotect_fixup(struct ctx *cx, struct vm_area_struct *vma, struct vm_area_st
 		return 0;
 	}
 
+	if (!may_expand_data(cx, mm, newflags, nrpages) &&
+	    may_expand_data(cx, mm, oldflags, nrpages))
+		return -ENOMEM;
 	/* A private range that was never writable has not been promised memory for its copies yet.
 	 */
 	if ((newflags & VM_WRITE) &&

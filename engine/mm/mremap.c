@@ -290,7 +290,7 @@ static struct vm_area_struct *vma_to_resize(struct ctx *cx, struct mm_struct *mm
 	if (*err)
 		return NULL;
 	*err = -ENOMEM;
-	if (!may_expand_vm(cx, mm, grow))
+	if (!may_expand_vm(cx, mm, vma->vm_flags, grow))
 		return NULL;
 	if (vma->vm_flags & VM_ACCOUNT) {
 		if (security_vm_enough_memory_mm(cx, mm, grow, SITE_mremap_acct))

@@ -2,7 +2,8 @@
 /*
  * Where a new mapping goes (facts §7.16, §21). The searches find the highest, or lowest, hole that
  * fits, exactly: a subtree without a hole of that size is not entered, and of those with one at
- * most the two that the limits cut can disappoint.
+ * most the two that the limits cut can disappoint. The tree knows holes as they are; where a gap
+ * below a stack stays free, those few disappoint too.
  */
 #include "internal.h"
 
@@ -52,8 +53,9 @@ static u64 unmapped_area_topdown(struct ctx *cx, const struct mm_struct *mm, u64
 		}
 		if (gap_end < first_end)
 			return (u64)-ENOMEM;
-		if (gap_start <= last_start && gap_end - gap_start >= length)
-			return min_u64(gap_end, high_limit) - length;
+		if (gap_start <= last_start && vm_start_gap(cx, vma) >= first_end &&
+		    vm_start_gap(cx, vma) >= gap_start + length)
+			return min_u64(vm_start_gap(cx, vma), high_limit) - length;
 		if (has_gap(node->left, length)) {
 			node = node->left;
 			right_done = false;
@@ -94,7 +96,8 @@ static u64 unmapped_area(struct ctx *cx, const struct mm_struct *mm, u64 length,
 		}
 		if (gap_start > last_start)
 			return (u64)-ENOMEM;
-		if (gap_end >= first_end && gap_end - gap_start >= length)
+		if (vm_start_gap(cx, vma) >= first_end &&
+		    vm_start_gap(cx, vma) >= gap_start + length)
 			return max_u64(gap_start, low_limit);
 		if (has_gap(node->right, length)) {
 			node = node->right;
@@ -132,7 +135,7 @@ static u64 arch_get_unmapped_area_topdown(struct ctx *cx, struct mm_struct *mm, 
 
 		addr = PAGE_ALIGN(addr);
 		vma = find_vma(cx, mm, addr);
-		if (hint_fits(geo, addr, len) && (!vma || addr + len <= vma->vm_start))
+		if (hint_fits(geo, addr, len) && (!vma || addr + len <= vm_start_gap(cx, vma)))
 			return addr;
 	}
 	if (addr > geo->map_window) {
@@ -177,7 +180,7 @@ static u64 arch_get_unmapped_area_32bit(struct ctx *cx, struct mm_struct *mm, u6
 
 		addr = PAGE_ALIGN(addr);
 		vma = find_vma(cx, mm, addr);
-		if (end - len >= addr && (!vma || addr + len <= vma->vm_start))
+		if (end - len >= addr && (!vma || addr + len <= vm_start_gap(cx, vma)))
 			return addr;
 	}
 	return unmapped_area(cx, mm, len, begin, end);

@@ -51,12 +51,17 @@ int security_vm_enough_memory_mm(struct ctx *cx, struct mm_struct *mm, u64 pages
 {
 	if (fl_should_fail(cx, site, 0))
 		return -ENOMEM;
-	cx->m->vm_committed_as += (s64)pages;
+	vm_acct_memory(cx, pages);
 	if (!__vm_enough_memory(cx, mm, pages)) {
 		vm_unacct_memory(cx, pages);
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+void vm_acct_memory(struct ctx *cx, u64 pages)
+{
+	cx->m->vm_committed_as += (s64)pages;
 }
 
 void vm_unacct_memory(struct ctx *cx, u64 pages)
