@@ -122,6 +122,11 @@ struct subject_ops {
 	u32 (*check)(void *s);
 	/* Ends all tasks, closes all files, takes the census. Returns the number of violations. */
 	u32 (*teardown)(void *s);
+	/*
+	 * Optional: the same with every request refused. One that is not declared benign is a
+	 * finding: what ends a task has nobody to tell.
+	 */
+	u32 (*teardown_exhausted)(void *s);
 
 	/* ---- what is declared about (operation, site)
 	 * ----------------------------------------------- */
@@ -135,6 +140,16 @@ struct subject_ops {
 	 */
 	bool (*relays)(void *s, u32 op, const struct fi_point *point);
 	u64 (*contents)(void *s);
+	/*
+	 * Optional: which site a benign point's fallback must ask next, at once. SITE_none: that
+	 * is not declared.
+	 */
+	enum fl_site (*fallback)(void *s, u32 op, const struct fi_point *point);
+	/*
+	 * Optional: a point that is only asked for after another was refused, and whose refusal the
+	 * operation may survive or not.
+	 */
+	bool (*optional)(void *s, const struct fi_point *point);
 	/* Is this the outcome that the operation must have when the point fails? */
 	bool (*declared_error)(void *s, u32 op, const struct fi_point *point,
 			       const struct outcome *out);

@@ -8,8 +8,10 @@
  *                   is its own undo and no prefix is ever run again
  *   cold            what the first pass could not deliver, and the benign points: one point of each
  *                   operation per pass, so that a pass costs one run of the program and not one per
- *                   point
- *   end             once per context: all tasks are ended right after the failed attempt
+ *                   point. Then trials: whole classes, a point with all after it, and what is
+ *                   only asked for after a refusal (sweep_trials.c)
+ *   end             once per context: all tasks are ended right after the failed attempt, with
+ *                   every request refused
  *   fork            instead of these, for subjects that crash: see sweep_fork.c
  *   alone           the judge: one fault, one machine. Nothing is a confirmed finding before two
  *                   such runs agree on it
@@ -203,11 +205,6 @@ static void baseline_add(struct sweep *sw, const struct finding *list, u32 nr)
 		finding_bucket(&list[i], sw->baseline[sw->nr_baseline++]);
 }
 
-static bool selected(const struct sweep *sw, const struct fi_point *p)
-{
-	return !sw->opt->classes || sw->opt->classes >> fl_sites[p->site].class & 1;
-}
-
 static int golden(struct sweep *sw)
 {
 	u32 total = ops_of(sw)->nr_ops(sw->s->priv);
@@ -227,7 +224,8 @@ static int golden(struct sweep *sw)
 		if (sw->ops[op].nr > longest)
 			longest = sw->ops[op].nr;
 	}
-	sw->max_scratch = longest + 1;
+	/* after a refusal there may be more than ever without one */
+	sw->max_scratch = 2 * longest + 1024;
 	sw->scratch = calloc(sw->max_scratch, sizeof(*sw->scratch));
 	sw->info = calloc((size_t)sw->nr_points + 1, sizeof(*sw->info));
 	if (!sw->scratch || !sw->info)
@@ -235,7 +233,7 @@ static int golden(struct sweep *sw)
 	for (u32 i = 0; i < sw->nr_points; i++) {
 		const struct fi_point *p = &sw->points[i];
 
-		if (!selected(sw, p)) {
+		if (!sweep_selected(sw, p)) {
 			sw->info[i].state = PT_OUT;
 			continue;
 		}
@@ -243,6 +241,9 @@ static int golden(struct sweep *sw)
 		sw->info[i].benign = ops_of(sw)->benign(sw->s->priv, p->op, p);
 		sw->info[i].state = sw->info[i].benign ? PT_COLD : PT_TODO;
 	}
+	err = sweep_prune(sw);
+	if (err)
+		return err;
 
 	err = golden_repeat(sw);
 	if (err)
@@ -267,11 +268,18 @@ static void leave_to_cold(struct sweep *sw, u32 op)
 	}
 }
 
+static int deliver_and_follow(struct sweep *sw, const struct trial *t, const struct attempt *a)
+{
+	sweep_deliver(sw, t->point);
+	return sweep_follow(sw, t, a);
+}
+
 static int inplace_op(struct sweep *sw, u32 op)
 {
 	const struct golden_op *g = &sw->ops[op];
 	struct attempt a = {0};
 	bool ran = false, bad;
+	struct trial t;
 	int err;
 
 	sweep_caught_reset(sw);
@@ -287,7 +295,8 @@ static int inplace_op(struct sweep *sw, u32 op)
 			return err;
 		if (err)
 			continue;
-		err = sweep_attempt(sw, i, &a);
+		t = sweep_single(sw, i);
+		err = sweep_attempt(sw, &t, &a);
 		if (err)
 			return err;
 		sw->stats->executed_ops++;
@@ -297,13 +306,16 @@ static int inplace_op(struct sweep *sw, u32 op)
 			break;
 		}
 		sw->stats->inplace_delivered++;
+		err = 0;
 		if (a.exact)
-			sweep_deliver(sw, i);
+			err = deliver_and_follow(sw, &t, &a);
 		else
 			sw->info[i].state = PT_COLD;
+		if (err)
+			return err;
 		bad = sw->nr_caught != 0;
 		if (bad) {
-			err = sweep_escalate(sw, i);
+			err = sweep_escalate(sw, &t);
 			if (err)
 				return err;
 		}
@@ -333,6 +345,8 @@ static int inplace_op(struct sweep *sw, u32 op)
 static int inplace_pass(struct sweep *sw)
 {
 	int err = sweep_rebuild(sw, 0);
+
+	sw->nr_recent = 0;
 
 	for (u32 op = 0; !err && op < sw->nr_ops; op++) {
 		if (sweep_stopped(sw))
@@ -368,11 +382,56 @@ static int next_cold(struct sweep *sw, u32 op, u32 *found)
 	return 0;
 }
 
-/* Fails point i and brings its operation to the golden end. */
-static int cold_point(struct sweep *sw, u32 i)
+/* Points first, then what has followed from them. False: the operation has nothing to be done. */
+static int next_trial(struct sweep *sw, u32 op, struct trial *t, bool *found)
 {
-	u32 op = sw->points[i].op;
-	struct outcome out;
+	u32 i;
+	int err = next_cold(sw, op, &i);
+
+	*found = false;
+	if (err)
+		return err;
+	if (i != NO_POINT) {
+		*t = sweep_single(sw, i);
+		*found = true;
+		return 0;
+	}
+	while (sweep_next_trial(sw, op, t)) {
+		const struct context *c = sweep_context_find(sw, &sw->points[t->point]);
+
+		if (!c)
+			return -ENOMEM;
+		if (c->findings < MAX_PER_CONTEXT) {
+			*found = true;
+			return 0;
+		}
+		sweep_trial_failed(sw, t);
+	}
+	return 0;
+}
+
+/* Books what came of an attempt, and what follows from it. */
+static int book(struct sweep *sw, const struct trial *t, const struct attempt *a)
+{
+	bool met = a->delivered && a->exact;
+
+	if (t->kind == TRIAL_POINT) {
+		if (met)
+			return deliver_and_follow(sw, t, a);
+		sw->info[t->point].state = PT_ALONE;
+		return 0;
+	}
+	if (t->kind == TRIAL_EXPLORE || t->kind == TRIAL_PAIR)
+		met = met && a->nr_failed == t->nr;
+	if (met)
+		return sweep_follow(sw, t, a);
+	sweep_trial_failed(sw, t);
+	return 0;
+}
+
+/* Makes the faults of a trial and brings its operation to the golden end. */
+static int cold_trial(struct sweep *sw, const struct trial *t)
+{
 	struct attempt a;
 	bool ended;
 	int err;
@@ -381,32 +440,29 @@ static int cold_point(struct sweep *sw, u32 i)
 	err = sweep_observe(sw, &sw->before);
 	if (err)
 		return err;
-	err = sweep_attempt(sw, i, &a);
+	err = sweep_attempt(sw, t, &a);
 	if (err)
 		return err;
 	sw->stats->replay_ops++;
-	if (a.delivered && a.exact)
-		sweep_deliver(sw, i);
-	else
-		sw->info[i].state = PT_ALONE;
-	ended = !a.delivered || sw->info[i].benign;
+	err = book(sw, t, &a);
+	if (err)
+		return err;
+	ended = !a.delivered || a.golden;
 	if (!a.delivered && !a.broken)
-		sweep_is_golden(sw, op, &a.out, "the run after the faults");
+		sweep_is_golden(sw, t->op, &a.out, "the run after the faults");
 	if (!sw->nr_caught && a.delivered && !ended && a.retryable) {
-		sweep_run_op(sw, op, &out);
-		sw->stats->replay_ops++;
-		sweep_is_golden(sw, op, &out, "the retry");
+		sweep_retry(sw, t->op, &a);
 		ended = true;
 	}
 	if (!sw->nr_caught && ended && !a.relaid)
 		return 0;
 	/* another layout cannot go on as the golden run does: its tail is run by itself */
 	if (sw->nr_caught || a.relaid) {
-		err = a.delivered ? sweep_escalate(sw, i) : sweep_blame(sw, op);
+		err = a.delivered ? sweep_escalate(sw, t) : sweep_blame(sw, t->op);
 		if (err)
 			return err;
 	}
-	return sweep_rebuild(sw, op + 1);
+	return sweep_rebuild(sw, t->op + 1);
 }
 
 /* An operation without a point for this pass. */
@@ -426,35 +482,50 @@ static int cold_clean(struct sweep *sw, u32 op)
 
 static int cold_pass(struct sweep *sw, u32 last)
 {
-	u32 i;
+	struct trial t;
+	bool found;
 	int err = sweep_rebuild(sw, 0);
 
+	sw->nr_recent = 0;
 	for (u32 op = 0; !err && op <= last; op++) {
 		if (sweep_stopped(sw))
 			return -EINTR;
 		sweep_progress(sw, op);
-		err = next_cold(sw, op, &i);
+		err = next_trial(sw, op, &t, &found);
 		if (err)
 			return err;
-		err = i == NO_POINT ? cold_clean(sw, op) : cold_point(sw, i);
+		err = found ? cold_trial(sw, &t) : cold_clean(sw, op);
 	}
 	if (!err)
 		pass_census(sw);
 	return err;
 }
 
+/* The operations before the result have something for a cold pass. */
+static u32 cold_ops(const struct sweep *sw)
+{
+	u32 i = sw->nr_points, op = sw->nr_ops;
+
+	while (i > 0 && sw->info[i - 1].state != PT_COLD)
+		i--;
+	while (op > 0 && !sw->ops[op - 1].trials)
+		op--;
+	return i && sw->points[i - 1].op + 1 > op ? sw->points[i - 1].op + 1 : op;
+}
+
 static int cold_passes(struct sweep *sw)
 {
 	for (;;) {
-		u32 i = sw->nr_points;
+		u32 nr = cold_ops(sw);
 		int err;
 
-		while (i > 0 && sw->info[i - 1].state != PT_COLD)
-			i--;
-		if (!i)
+		if (!nr)
 			return 0;
-		/* Each point met by the pass leaves PT_COLD, and it meets at least this one. */
-		err = cold_pass(sw, sw->points[i - 1].op);
+		/*
+		 * Each point met by the pass leaves PT_COLD, each trial its queue, and it meets at
+		 * least one. What trials add is bounded by the contexts that there are.
+		 */
+		err = cold_pass(sw, nr - 1);
 		if (err)
 			return err;
 	}
@@ -463,6 +534,7 @@ static int cold_passes(struct sweep *sw)
 static int alone_points(struct sweep *sw)
 {
 	struct attempt a;
+	struct trial t;
 	int err;
 
 	for (u32 i = 0; i < sw->nr_points; i++) {
@@ -474,15 +546,16 @@ static int alone_points(struct sweep *sw)
 		if (err)
 			continue;
 		sweep_progress(sw, sw->points[i].op);
-		err = sweep_judge_alone(sw, i, JUDGE_TAIL, &a);
+		t = sweep_single(sw, i);
+		err = sweep_judge_alone(sw, &t, JUDGE_TAIL, &a);
 		if (err)
 			return err;
-		if (a.delivered)
-			sweep_deliver(sw, i);
-		else
+		if (!a.delivered)
 			sweep_mask(sw, i, "not met again, not even in a fresh machine");
-		if (sw->nr_caught) {
-			err = sweep_confirm(sw, i, JUDGE_TAIL);
+		else
+			err = deliver_and_follow(sw, &t, &a);
+		if (!err && sw->nr_caught) {
+			err = sweep_confirm(sw, &t, JUDGE_TAIL);
 			if (err)
 				return err;
 		}
@@ -496,6 +569,7 @@ static int alone_points(struct sweep *sw)
 static int end_contexts(struct sweep *sw)
 {
 	struct attempt a;
+	struct trial t;
 	int err;
 
 	for (u32 i = 0; i < sw->nr_points; i++) {
@@ -510,9 +584,10 @@ static int end_contexts(struct sweep *sw)
 			continue;
 		c->ended = true;
 		sweep_progress(sw, sw->points[i].op);
-		err = sweep_judge_alone(sw, i, JUDGE_END, &a);
+		t = sweep_single(sw, i);
+		err = sweep_judge_alone(sw, &t, JUDGE_END, &a);
 		if (!err && sw->nr_caught)
-			err = sweep_confirm(sw, i, JUDGE_END);
+			err = sweep_confirm(sw, &t, JUDGE_END);
 		if (err)
 			return err;
 	}
@@ -528,15 +603,21 @@ static int settle_census(struct sweep *sw)
 
 	if (!sw->census_suspect || sw->census_confirmed)
 		return 0;
-	for (u32 i = 0; i < sw->nr_points && tried < MAX_BLAME_CENSUS; i++) {
-		if (sw->info[i].state != PT_DELIVERED)
+	for (u32 i = 0; i < sw->nr_points + sw->nr_trials && tried < MAX_BLAME_CENSUS; i++) {
+		struct trial t;
+
+		if (i >= sw->nr_points)
+			t = sw->trials[i - sw->nr_points];
+		else if (sw->info[i].state == PT_DELIVERED)
+			t = sweep_single(sw, i);
+		else
 			continue;
 		tried++;
-		err = sweep_judge_alone(sw, i, JUDGE_END, &a);
+		err = sweep_judge_alone(sw, &t, JUDGE_END, &a);
 		if (err)
 			return err;
 		if (sw->nr_caught)
-			return sweep_confirm(sw, i, JUDGE_END);
+			return sweep_confirm(sw, &t, JUDGE_END);
 	}
 	return sweep_report(sw, &sw->census, false);
 }
@@ -569,6 +650,13 @@ static int sweep_passes(struct sweep *sw, u32 modes)
 		err = alone_points(sw);
 		if (err)
 			return err;
+		err = sweep_queue_whole(sw);
+		if (err)
+			return err;
+		/* also what follows from the points alone */
+		err = cold_passes(sw);
+		if (err)
+			return err;
 	}
 	err = end_contexts(sw);
 	if (err)
@@ -585,6 +673,11 @@ static void count_points(struct sweep *sw, const char *why)
 			continue;
 		if (info->state == PT_DELIVERED)
 			continue;
+		if (info->state == PT_PRUNED) {
+			sw->stats->pruned++;
+			sw->stats->masked++;
+			continue;
+		}
 		if (info->state != PT_MASKED)
 			sweep_mask(sw, i, why);
 		sw->stats->masked++;
@@ -606,6 +699,18 @@ static void count_sites(struct sweep *sw, const struct fi_stats *start)
 	}
 }
 
+static bool adds_up(const struct sweep_stats *n, u32 modes, const struct sweep_options *opt)
+{
+	if (n->met != n->delivered + n->masked || n->pruned > n->masked)
+		return false;
+	if (n->children != n->pairs + n->pairs_pruned + n->pairs_masked + n->pairs_left)
+		return false;
+	if (!opt->classes && !opt->single &&
+	    n->delivered != n->persistent + n->persistent_same + n->persistent_pruned)
+		return false;
+	return !(modes & SWEEP_INPLACE) || n->executed_ops == n->inplace_delivered + n->ops;
+}
+
 int sweep_run(struct subject *s, const struct sweep_options *opt, finding_fn fn, void *priv,
 	      struct sweep_stats *stats)
 {
@@ -623,6 +728,7 @@ int sweep_run(struct subject *s, const struct sweep_options *opt, finding_fn fn,
 	if (!sw)
 		return -ENOMEM;
 	sw->s = s;
+	sw->counted_op = UINT32_MAX;
 	sw->opt = opt;
 	sw->fn = fn;
 	sw->priv = priv;
@@ -637,16 +743,17 @@ int sweep_run(struct subject *s, const struct sweep_options *opt, finding_fn fn,
 	fi_disarm(s->fi);
 	fi_record(s->fi, NULL, 0);
 
+	sweep_drop_trials(sw);
 	count_points(sw, err ? "the sweep ended early" : "needs a replay");
 	count_sites(sw, &start);
-	if (sw->miscounted || stats->met != stats->delivered + stats->masked ||
-	    (modes & SWEEP_INPLACE && stats->executed_ops != stats->inplace_delivered + stats->ops))
+	if (sw->miscounted || !adds_up(stats, modes, opt))
 		err = -EPROTO;
 
 	free(sw->ops);
 	free(sw->points);
 	free(sw->info);
 	free(sw->scratch);
+	free(sw->trials);
 	free(sw->known);
 	free(sw->contexts);
 	free(sw->before.v);

@@ -25,8 +25,20 @@ enum sweep_mode {
 #define SWEEP_NR_MODES 3u
 extern const char *const sweep_mode_names[SWEEP_NR_MODES]; /* by bit */
 
+/* Points of one operation in one context above which they are thinned out: see like. */
+#define SWEEP_LIKE 512u
+
 struct sweep_options {
 	u32 classes; /* bit per enum fl_class; 0: all */
+	/*
+	 * Of the points of one operation that have the same site and context, how many are failed:
+	 * the first, the last, and evenly spread ones between. The k-th of them costs k of the
+	 * operation's steps, so all of n cost n * n. 0: SWEEP_LIKE; UINT32_MAX: all.
+	 */
+	u32 like;
+	/* Pairs inside an operation also of requests that the golden run makes. */
+	bool pairs;
+	bool single; /* no trials of more than one fault */
 	u32 modes;   /* enum sweep_mode bits; 0: all, escalating */
 	/* Progress: called now and then with the operation reached. May be NULL. */
 	void (*progress)(void *priv, u32 op, u32 nr_ops);
@@ -34,6 +46,8 @@ struct sweep_options {
 	bool (*stop)(void *priv);
 	/* A point of the golden pass that no mode delivered, and why. May be NULL. */
 	void (*masked)(void *priv, const struct fi_point *point, const char *why);
+	/* nr points of one operation are not failed, being like this one. May be NULL. */
+	void (*pruned)(void *priv, const struct fi_point *like, u64 nr, u64 of);
 	/*
 	 * Runs fn(arg) in a child process and waits for its end. 0: fn returned. 1: the child died,
 	 * and how says how: oracle, what, class_key, func, expected, actual, and op if the subject
@@ -50,8 +64,26 @@ struct sweep_stats {
 	u64 met;       /* points of the selected classes, listed by the golden pass */
 	u64 delivered; /* of those, failed by some mode; benign ones included */
 	u64 benign;
-	u64 masked;
-	u64 children; /* requests met after a delivery in the same attempt: pairs, not delivered */
+	u64 masked; /* of those, failed by none; pruned ones included */
+	u64 pruned; /* enough points like them were failed */
+	/*
+	 * Requests met after the last fault of an attempt, of which each makes a set of faults with
+	 * one more: children = pairs + pairs_pruned + pairs_masked + pairs_left.
+	 */
+	u64 children;
+	u64 pairs;	  /* delivered together with what they are children of */
+	u64 pairs_pruned; /* the same chain of contexts was delivered elsewhere, or is too long */
+	u64 pairs_masked; /* not met again, or given up */
+	u64 pairs_left;	  /* also met without a fault, and sweep_options.pairs is not set */
+	/*
+	 * Points failed with all that comes after them: delivered = persistent + persistent_same +
+	 * persistent_pruned, if all classes are swept.
+	 */
+	u64 persistent;
+	u64 persistent_same;   /* nothing comes after them: the single fault was that */
+	u64 persistent_pruned; /* the same context, and the same sites after it, elsewhere */
+	u64 whole;	       /* operations with all of a class failed, or all of everything */
+	u64 exhausted;	       /* ends of all tasks with everything refused */
 	u64 executed_ops;      /* in place: attempts and clean runs */
 	u64 inplace_delivered; /* attempts in place that met their fault */
 	u64 replay_ops;	       /* operations run by replays and confirmations */
@@ -62,6 +94,31 @@ struct sweep_stats {
 	bool listed;	       /* the golden runs are over */
 	struct fi_stats sites; /* reached and failed, by site */
 };
+
+/* Its counts: what adds up over several programs. */
+#define SWEEP_COUNTS(X)      \
+	X(ops)               \
+	X(met)               \
+	X(delivered)         \
+	X(benign)            \
+	X(masked)            \
+	X(pruned)            \
+	X(executed_ops)      \
+	X(inplace_delivered) \
+	X(replay_ops)        \
+	X(children)          \
+	X(pairs)             \
+	X(pairs_pruned)      \
+	X(pairs_masked)      \
+	X(pairs_left)        \
+	X(persistent)        \
+	X(persistent_same)   \
+	X(persistent_pruned) \
+	X(whole)             \
+	X(exhausted)         \
+	X(artefacts)         \
+	X(repeats)           \
+	X(crashes)
 
 /*
  * Sweeps the subject. Findings go to fn, each confirmed by replay in a fresh machine or marked as

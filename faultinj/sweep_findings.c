@@ -28,23 +28,6 @@ int sweep_grow(void **array, u32 *max, size_t size, u32 need)
 	return 0;
 }
 
-static void plan_of(const struct fi_point *point, char *buf, size_t len)
-{
-	struct fi_plan plan = {
-		.nr = 1,
-		.items = {{
-			.op = point->op,
-			.class = (u8)fl_sites[point->site].class,
-			.which = FI_RANGE,
-			.site = point->site,
-			.from = point->ordinal,
-			.to = point->ordinal,
-		}},
-	};
-
-	fi_plan_print(&plan, buf, len);
-}
-
 /* ---- findings of the run in progress -------------------------------------------------------- */
 
 void sweep_caught_reset(struct sweep *sw)
@@ -89,24 +72,25 @@ void sweep_catch_finding(void *priv, const struct finding *f)
 {
 	struct sweep *sw = priv;
 	const struct fi *fi = sw->s->fi;
-	const struct fi_point *fault = NULL;
 	struct finding own = *f;
 
 	if (sw->mute || in_baseline(sw, f))
 		return;
-	if (sw->faulted)
-		fault = &sw->fault;
-	else if (fi->armed && fi->op_delivered)
-		fault = &fi->first;
 	/* a later operation, the retry, the end: a run of the plan does not come there like this */
 	own.by_sweep |= sw->faulted && (!fi->op_delivered || f->op == UINT32_MAX);
 	own.nr_faults = 0;
 	own.plan[0] = '\0';
-	if (fault) {
-		own.nr_faults = 1;
-		own.faults[0] = *fault;
-		plan_of(fault, own.plan, sizeof(own.plan));
+	if (sw->faulted) {
+		own.nr_faults = sw->nr_faults;
+		memcpy(own.faults, sw->faults, sizeof(own.faults));
+	} else if (fi->armed && fi->op_delivered) {
+		/* the attempt is still running */
+		own.nr_faults = fi->op_delivered > 1 ? 2 : 1;
+		own.faults[0] = fi->first;
+		own.faults[1] = fi->last;
 	}
+	if (own.nr_faults)
+		fi_plan_print(&sw->armed, own.plan, sizeof(own.plan));
 	own.confirmed = false;
 	if (sw->nr_caught < MAX_CAUGHT && !sweep_bucket_in(sw->caught, sw->nr_caught, &own))
 		sw->caught[sw->nr_caught++] = own;
@@ -188,7 +172,7 @@ int sweep_report_suspects(struct sweep *sw)
 
 /* ---- contexts ------------------------------------------------------------------------------- */
 
-static u64 context_key(const struct fi_point *p)
+u64 sweep_context_key(const struct fi_point *p)
 {
 	return (u64)p->op_kind << 48 | (u64)p->site << 32 | (u64)p->prev << 16 | p->prev2;
 }
@@ -203,6 +187,11 @@ static struct context *context_slot(struct context *table, u32 max, u64 key)
 }
 
 struct context *sweep_context_find(struct sweep *sw, const struct fi_point *p)
+{
+	return sweep_key_find(sw, sweep_context_key(p));
+}
+
+struct context *sweep_key_find(struct sweep *sw, u64 key)
 {
 	struct context *c;
 
@@ -220,10 +209,10 @@ struct context *sweep_context_find(struct sweep *sw, const struct fi_point *p)
 		sw->contexts = table;
 		sw->max_contexts = max;
 	}
-	c = context_slot(sw->contexts, sw->max_contexts, context_key(p));
+	c = context_slot(sw->contexts, sw->max_contexts, key);
 	if (!c->used) {
 		c->used = true;
-		c->key = context_key(p);
+		c->key = key;
 		sw->nr_contexts++;
 	}
 	return c;

@@ -14,7 +14,7 @@
 
 struct errand {
 	struct sweep *sw;
-	u32 point;
+	struct trial trial;
 	enum judge_mode mode;
 	bool alone; /* in a fresh machine */
 };
@@ -27,8 +27,8 @@ static void run_errand(void *arg)
 	struct board *b = sw->board;
 
 	sw->stats = &b->stats;
-	b->err = e->alone ? sweep_judge_alone(sw, e->point, e->mode, &b->a)
-			  : sweep_judge_here(sw, e->point, e->mode, &b->a);
+	b->err = e->alone ? sweep_judge_alone(sw, &e->trial, e->mode, &b->a)
+			  : sweep_judge_here(sw, &e->trial, e->mode, &b->a);
 	b->nr_caught = sw->nr_caught;
 	memcpy(b->caught, sw->caught, sw->nr_caught * sizeof(sw->caught[0]));
 	b->miscounted = sw->miscounted;
@@ -41,7 +41,10 @@ static void died(struct sweep *sw, const struct errand *e, struct finding *how)
 	bool attempting = sw->board->attempting;
 
 	sw->stats->crashes++;
-	sw->fault = sw->points[e->point];
+	sw->faults[0] = sw->points[e->trial.point];
+	sw->nr_faults = 1;
+	sw->armed.nr = e->trial.nr;
+	sw->armed.items[0] = e->trial.items[0];
 	sw->faulted = true;
 	sweep_own(sw, how->op, how);
 	sw->faulted = false;
@@ -53,7 +56,7 @@ static void died(struct sweep *sw, const struct errand *e, struct finding *how)
 /* What the errand's child caught is in sw->caught afterwards, its attempt in *a. */
 static int send(struct sweep *sw, struct errand *e, struct attempt *a)
 {
-	struct finding how = {.oracle = ORACLE_crash, .func = "-", .op = sw->points[e->point].op};
+	struct finding how = {.oracle = ORACLE_crash, .func = "-", .op = e->trial.op};
 	struct board *b = sw->board;
 	int ret;
 
@@ -62,7 +65,7 @@ static int send(struct sweep *sw, struct errand *e, struct attempt *a)
 	ret = sw->opt->isolate(sw->opt->priv, run_errand, e, &how);
 	fi_disarm(sw->s->fi);
 	sw->stats->replay_ops += b->stats.replay_ops;
-	sw->stats->children += b->stats.children;
+	sw->stats->exhausted += b->stats.exhausted;
 	if (ret < 0)
 		return ret;
 	if (ret || !b->ended) {
@@ -81,7 +84,7 @@ static int send(struct sweep *sw, struct errand *e, struct attempt *a)
 /* What one child has caught another must see in a fresh machine, or it is an artefact. */
 static int confirm(struct sweep *sw, u32 i, enum judge_mode mode)
 {
-	struct errand again = {.sw = sw, .point = i, .mode = mode, .alone = true};
+	struct errand again = {.sw = sw, .trial = sweep_single(sw, i), .mode = mode, .alone = true};
 	struct context *c = sweep_context_find(sw, &sw->points[i]);
 	struct attempt a;
 	int err;
@@ -99,17 +102,22 @@ static int confirm(struct sweep *sw, u32 i, enum judge_mode mode)
 
 static int fork_point(struct sweep *sw, u32 i, enum judge_mode mode)
 {
-	struct errand e = {.sw = sw, .point = i, .mode = mode};
+	struct errand e = {.sw = sw, .trial = sweep_single(sw, i), .mode = mode};
 	struct attempt a;
 	int err = send(sw, &e, &a);
 
 	if (err)
 		return err;
 	if (mode == JUDGE_RETRY) {
-		if (a.delivered)
+		if (a.delivered) {
 			sweep_deliver(sw, i);
-		else
+			sw->stats->children += a.after;
+			sw->stats->pairs_left += a.after;
+			sw->stats->persistent_same += !a.after;
+			sw->stats->persistent_pruned += a.after != 0;
+		} else {
 			sweep_mask(sw, i, "not met again, not even in a fresh machine");
+		}
 	}
 	return sw->nr_caught ? confirm(sw, i, mode) : 0;
 }
@@ -122,7 +130,7 @@ static int fork_op(struct sweep *sw, u32 op)
 	int ret;
 
 	for (u32 i = g->first; i < g->first + g->nr; i++) {
-		if (sw->info[i].state == PT_OUT || sw->info[i].state == PT_MASKED)
+		if (sw->info[i].state != PT_TODO && sw->info[i].state != PT_COLD)
 			continue;
 		ret = sweep_given_up(sw, i);
 		if (ret < 0)

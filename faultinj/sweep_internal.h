@@ -14,6 +14,7 @@
 #define MAX_PER_CONTEXT	 4u  /* escalations with a result, before a context is given up */
 #define MAX_BLAME	 64u /* points tried alone to explain a divergence */
 #define MAX_BLAME_CENSUS 256u
+#define MAX_RECENT	 64u /* trials of a pass that are remembered, to be blamed */
 #define NO_POINT	 UINT32_MAX
 
 enum point_state {
@@ -23,6 +24,27 @@ enum point_state {
 	PT_ALONE, /* for the judge */
 	PT_DELIVERED,
 	PT_MASKED,
+	PT_PRUNED, /* others like it are enough */
+};
+
+enum trial_kind {
+	TRIAL_POINT,	  /* one point of the golden run */
+	TRIAL_EXPLORE,	  /* the same once more, to list what is asked for after it */
+	TRIAL_PAIR,	  /* with more that is asked for only then, each after the one before */
+	TRIAL_PERSISTENT, /* a point and all after it */
+	TRIAL_WHOLE,	  /* all of a class, or all */
+};
+
+/* Faults to be made in one attempt of an operation. */
+struct trial {
+	u32 op;
+	u32 point;    /* of the golden run: the first, whose context it is booked to */
+	u32 next;     /* in the queue of the operation; number + 1, 0: none */
+	u32 expected; /* TRIAL_EXPLORE: children that wait for it */
+	u8 kind;      /* enum trial_kind */
+	u8 nr;
+	u64 chain; /* key of its contexts */
+	struct fi_item items[FI_MAX_FAULTS];
 };
 
 struct point_info {
@@ -35,6 +57,7 @@ struct golden_op {
 	u32 first, nr; /* in sweep.points */
 	struct outcome out;
 	u64 digest, residue, contents; /* after it */
+	u32 trials, last_trial;	       /* queue; number + 1, 0: none */
 };
 
 struct obs_list {
@@ -48,6 +71,7 @@ struct obs_list {
 struct context {
 	u64 key;
 	u32 findings;
+	u32 seen; /* of a trial's key: how often it was to be queued */
 	bool used, ended;
 };
 
@@ -60,9 +84,19 @@ struct known {
 struct attempt {
 	struct outcome out;
 	bool delivered, exact, broken;
+	bool golden;  /* every refusal had a fallback: the operation is over */
 	bool changed; /* in a way that is allowed, if nothing was caught */
 	bool relaid;  /* a fallback reached another layout of the golden state */
+	bool relays;  /* one of the refused has such a fallback */
+	bool loose;   /* an optional one was refused and survived: what state that gives is open */
 	bool retryable;
+	u32 nr_failed;
+	/*
+	 * Requests met after the last refusal, of the classes asked for; of those, the ones that
+	 * the golden run of the operation never makes; and the sets of their sites.
+	 */
+	u32 after, fresh;
+	u64 after_sites, fresh_sites;
 };
 
 /* What a child of SWEEP_FORK leaves behind: in memory that it shares with its parent. */
@@ -91,14 +125,22 @@ struct sweep {
 	struct fi_point *points;
 	u32 nr_points, max_points;
 	struct point_info *info;  /* of each point */
-	struct fi_point *scratch; /* room for the longest operation and one more */
+	struct fi_point *scratch; /* room for the longest operation, and what a fault may add */
 	u32 max_scratch;
+	u32 nr_scratch, after_scratch; /* points of the last attempt; the first after its faults */
+	struct trial *trials;
+	u32 nr_trials, max_trials;
+	u32 recent[MAX_RECENT], nr_recent; /* trials of the pass in progress */
+	u32 counted_op;			   /* operation of golden_met */
+	u32 golden_met[FL_NR_SITES];
 
 	/* The run in progress. */
 	bool op_cold; /* nothing had been left behind before this operation */
 	bool mute;    /* findings of a stretch already judged are not looked at */
 	bool faulted;
-	struct fi_point fault; /* delivered in this run, if faulted */
+	u32 nr_faults; /* delivered in this run, if faulted; the last FI_MAX_FAULTS are kept */
+	struct fi_point faults[FI_MAX_FAULTS];
+	struct fi_plan armed; /* by the last attempt */
 	struct finding caught[MAX_CAUGHT], suspects[MAX_CAUGHT];
 	u32 nr_caught, nr_suspects;
 
@@ -177,6 +219,8 @@ int sweep_not_deterministic(struct sweep *sw, u32 op, const char *class_key, con
 			    const char *actual);
 /* The entry of a point's context, made if new; NULL: out of memory. Valid until the next call. */
 struct context *sweep_context_find(struct sweep *sw, const struct fi_point *p);
+struct context *sweep_key_find(struct sweep *sw, u64 key);
+u64 sweep_context_key(const struct fi_point *p);
 
 int sweep_observe(struct sweep *sw, struct obs_list *list);
 /* Catches a finding that names the first record in which before and after differ. */
@@ -196,32 +240,62 @@ int sweep_fresh(struct sweep *sw);
 /* A fresh machine in the state that the golden run had before operation op. */
 int sweep_rebuild(struct sweep *sw, u32 op);
 /*
- * Applies the operation of point i with that point armed and judges what comes of it; findings are
+ * Applies the operation of a trial with its faults armed and judges what comes of it; findings are
  * caught. The caller has recorded the state before the operation in sw->before; it is good for all
  * attempts that begin in that state. On return nothing is armed.
  */
-int sweep_attempt(struct sweep *sw, u32 i, struct attempt *a);
+int sweep_attempt(struct sweep *sw, const struct trial *t, struct attempt *a);
 /* Operation op has run to its end; false: not with its golden result, which was caught. */
 bool sweep_is_golden(struct sweep *sw, u32 op, const struct outcome *out, const char *who);
 /*
- * Point i as the only fault in a fresh machine. What it does wrong is in caught afterwards. The run
- * ends at its first finding: what a damaged state does later says nothing more.
+ * The operation once more after a failed attempt: to its golden result, or in another layout if
+ * something refused allows that (a->relaid). False: neither, which was caught.
  */
-int sweep_judge_alone(struct sweep *sw, u32 i, enum judge_mode mode, struct attempt *a);
-/* The same in a machine that is in the golden state before the operation. */
-int sweep_judge_here(struct sweep *sw, u32 i, enum judge_mode mode, struct attempt *a);
-/* The judge has caught something: once more, and what is seen again is confirmed. */
-int sweep_confirm(struct sweep *sw, u32 i, enum judge_mode mode);
+bool sweep_retry(struct sweep *sw, u32 op, struct attempt *a);
 /*
- * A pass with many faults caught something at point i: asks the judge, reports. Leaves no usable
+ * A trial's faults as the only ones in a fresh machine. What it does wrong is in caught afterwards.
+ * The run ends at its first finding: what a damaged state does later says nothing more.
+ */
+int sweep_judge_alone(struct sweep *sw, const struct trial *t, enum judge_mode mode,
+		      struct attempt *a);
+/* The same in a machine that is in the golden state before the operation. */
+int sweep_judge_here(struct sweep *sw, const struct trial *t, enum judge_mode mode,
+		     struct attempt *a);
+/* The judge has caught something: once more, and what is seen again is confirmed. */
+int sweep_confirm(struct sweep *sw, const struct trial *t, enum judge_mode mode);
+/*
+ * A pass with many faults caught something at this trial: asks the judge, reports. Leaves no usable
  * machine behind.
  */
-int sweep_escalate(struct sweep *sw, u32 i);
+int sweep_escalate(struct sweep *sw, const struct trial *t);
 /*
  * Operation op did not reach its golden result although all that failed before it left no trace
  * that anybody saw: asks the judge about the latest deliveries, backwards from op.
  */
 int sweep_blame(struct sweep *sw, u32 op);
+
+/* ---- sweep_trials.c ------------------------------------------------------------------------- */
+
+bool sweep_selected(const struct sweep *sw, const struct fi_point *p);
+/* The trial of one point alone. */
+struct trial sweep_single(const struct sweep *sw, u32 i);
+/* How often the golden run of op asks at a site. */
+u32 sweep_golden_met(struct sweep *sw, u32 op, u16 site);
+/*
+ * Point i, or what the trial is about, has been delivered: queues what follows from it, or counts
+ * why not. To be called before anything else is run, as it reads what the attempt has met.
+ */
+int sweep_follow(struct sweep *sw, const struct trial *t, const struct attempt *a);
+/* A trial that came to nothing. */
+void sweep_trial_failed(struct sweep *sw, const struct trial *t);
+/* The next trial of op, taken off its queue; false: there is none. */
+bool sweep_next_trial(struct sweep *sw, u32 op, struct trial *t);
+/* Queues each class of each operation as a whole. */
+int sweep_queue_whole(struct sweep *sw);
+/* All that still waits has failed. */
+void sweep_drop_trials(struct sweep *sw);
+/* Thins out the points of operations that have very many of a kind. */
+int sweep_prune(struct sweep *sw);
 
 /* ---- sweep_fork.c --------------------------------------------------------------------------- */
 

@@ -84,10 +84,105 @@ static bool exact_here(struct sweep *sw, const struct fi_point *point)
 	return sw->op_cold && point->ordinal == 1;
 }
 
-static void judge_benign(struct sweep *sw, u32 i, struct attempt *a)
+static bool is_benign(struct sweep *sw, const struct fi_point *p)
+{
+	return ops_of(sw)->benign(sw->s->priv, p->op, p);
+}
+
+static bool is_optional(struct sweep *sw, const struct fi_point *p)
+{
+	return ops_of(sw)->optional && ops_of(sw)->optional(sw->s->priv, p);
+}
+
+/* What was refused with no way out, and what may or may not have had one. */
+struct refusal {
+	const struct fi_point *hard, *soft;
+};
+
+static void check_fallback(struct sweep *sw, const struct fi_point *p, const struct fi_point *next)
 {
 	const struct subject_ops *ops = ops_of(sw);
-	u32 op = sw->points[i].op;
+	enum fl_site want = SITE_none;
+
+	if (ops->fallback)
+		want = ops->fallback(sw->s->priv, p->op, p);
+	if (want == SITE_none || (next && next->site == want))
+		return;
+	sweep_own_finding(sw, ORACLE_swallowed, p->op, "fallback-request", fl_sites[want].name,
+			  next ? fl_sites[next->site].name : "nothing",
+			  "the fallback of a benign fault asks for %s next, not for %s",
+			  next ? fl_sites[next->site].name : "nothing", fl_sites[want].name);
+}
+
+static void note_fault(struct sweep *sw, const struct fi_point *p)
+{
+	if (sw->nr_faults >= FI_MAX_FAULTS)
+		memmove(sw->faults, sw->faults + 1, sizeof(sw->faults) - sizeof(sw->faults[0]));
+	sw->faults[sw->nr_faults < FI_MAX_FAULTS ? sw->nr_faults : FI_MAX_FAULTS - 1] = *p;
+	sw->nr_faults++;
+}
+
+static void note_after(struct sweep *sw, const struct fi_point *p, struct attempt *a)
+{
+	u64 bit = (u64)1 << (p->site * 0x9e3779b97f4a7c15u >> 58);
+
+	if (!sweep_selected(sw, p))
+		return;
+	a->after++;
+	a->after_sites |= bit;
+	if (p->ordinal <= sweep_golden_met(sw, p->op, p->site))
+		return;
+	a->fresh++;
+	a->fresh_sites |= bit;
+}
+
+static void classify(struct sweep *sw, const struct fi_point *p, struct refusal *r,
+		     struct attempt *a)
+{
+	const struct subject_ops *ops = ops_of(sw);
+
+	if (is_optional(sw, p))
+		r->soft = r->soft ? r->soft : p;
+	else if (!is_benign(sw, p))
+		r->hard = r->hard ? r->hard : p;
+	a->relays |= ops->relays && ops->relays(sw->s->priv, p->op, p);
+}
+
+/* Goes through the record of the attempt: what it was refused, and what it asked for then. */
+static void read_record(struct sweep *sw, struct attempt *a, struct refusal *r)
+{
+	const struct fi *fi = sw->s->fi;
+
+	sw->nr_scratch = fi->nr_points;
+	sw->after_scratch = fi->nr_points;
+	sw->nr_faults = 0;
+	for (u32 k = 0; k < fi->nr_points; k++) {
+		const struct fi_point *p = &sw->scratch[k];
+
+		if (p->failed) {
+			note_fault(sw, p);
+			classify(sw, p, r, a);
+			a->after = a->fresh = 0;
+			a->after_sites = a->fresh_sites = 0;
+			sw->after_scratch = k + 1;
+		} else if (a->delivered && sw->nr_faults) {
+			note_after(sw, p, a);
+		}
+	}
+	a->nr_failed = sw->nr_faults;
+	/* the record was too small for the first of them: by that one it is judged */
+	if (a->delivered && !sw->nr_faults) {
+		note_fault(sw, &fi->first);
+		classify(sw, &fi->first, r, a);
+	}
+	sw->faulted = a->delivered;
+	for (u32 k = 0; a->delivered && !a->broken && k + 1 < fi->nr_points; k++)
+		if (sw->scratch[k].failed && is_benign(sw, &sw->scratch[k]))
+			check_fallback(sw, &sw->scratch[k], &sw->scratch[k + 1]);
+}
+
+static void judge_benign(struct sweep *sw, u32 op, struct attempt *a)
+{
 	const struct golden_op *g = &sw->ops[op];
 	char expected[64], actual[64];
 	u64 digest;
@@ -103,8 +198,7 @@ static void judge_benign(struct sweep *sw, u32 i, struct attempt *a)
 	digest = digest_of(sw);
 	if (digest == g->digest)
 		return;
-	if (ops->relays && ops->relays(sw->s->priv, op, &sw->points[i]) &&
-	    contents_of(sw) == g->contents) {
+	if (a->relays && contents_of(sw) == g->contents) {
 		a->relaid = true;
 		return;
 	}
@@ -114,31 +208,67 @@ static void judge_benign(struct sweep *sw, u32 i, struct attempt *a)
 			  "the fallback of a benign fault reached another state");
 }
 
-static void judge_outcome(struct sweep *sw, u32 op, const struct attempt *a)
+/* The operation has failed at point p, and must have left no trace, or a declared one. */
+static int judge_refused(struct sweep *sw, u32 op, const struct fi_point *p, struct attempt *a)
 {
+	const struct subject_ops *ops = ops_of(sw);
+	void *priv = sw->s->priv;
 	struct finding f;
+	int err;
 
-	if (ops_of(sw)->declared_error(sw->s->priv, op, &sw->fault, &a->out))
-		return;
-	finding_of_outcome(&f, &a->out);
-	sweep_own(sw, op, &f);
+	if (!ops->declared_error(priv, op, p, &a->out)) {
+		finding_of_outcome(&f, &a->out);
+		sweep_own(sw, op, &f);
+	}
+	a->retryable = ops->retryable(priv, op, &a->out);
+	a->changed = digest_of(sw) != digest_before(sw, op);
+	if (!a->changed)
+		return 0;
+	err = sweep_observe(sw, &sw->after);
+	if (err)
+		return err;
+	if (!ops->allowed(priv, op, &a->out, sw->before.v, sw->before.nr, sw->after.v,
+			  sw->after.nr))
+		sweep_changed_finding(sw, op);
+	return 0;
 }
 
-int sweep_attempt(struct sweep *sw, u32 i, struct attempt *a)
+static int judge_attempt(struct sweep *sw, u32 op, const struct refusal *r, struct attempt *a)
 {
-	const struct fi_point *point = &sw->points[i];
-	const struct subject_ops *ops = ops_of(sw);
+	bool done = outcome_equal(&a->out, &sw->ops[op].out);
+
+	a->golden = !r->hard && (!r->soft || done);
+	if (a->golden && r->soft) {
+		a->loose = a->relaid = true;
+		return 0;
+	}
+	if (!a->golden)
+		return judge_refused(sw, op, r->hard ? r->hard : r->soft, a);
+	judge_benign(sw, op, a);
+	return 0;
+}
+
+static void arm(struct sweep *sw, const struct trial *t)
+{
+	sw->armed.nr = t->nr;
+	memcpy(sw->armed.items, t->items, t->nr * sizeof(t->items[0]));
+	fi_arm(sw->s->fi, &sw->armed);
+}
+
+int sweep_attempt(struct sweep *sw, const struct trial *t, struct attempt *a)
+{
+	struct refusal r = {0};
 	struct fi *fi = sw->s->fi;
-	void *priv = sw->s->priv;
 	u64 refused = fi->stats.delivered;
-	u32 op = point->op;
-	int err;
+	u32 op = t->op;
+	int err = 0;
 
 	memset(a, 0, sizeof(*a));
 	a->retryable = true;
 	sweep_caught_reset(sw);
-	a->exact = exact_here(sw, point);
-	fi_arm_point(fi, op, point->site, point->ordinal);
+	a->exact = exact_here(sw, &sw->points[t->point]);
+	arm(sw, t);
+	fi_record(fi, sw->scratch, sw->max_scratch);
 	if (sw->board)
 		sw->board->attempting = true;
 	sweep_run_op(sw, op, &a->out);
@@ -146,14 +276,12 @@ int sweep_attempt(struct sweep *sw, u32 i, struct attempt *a)
 		sw->board->attempting = false;
 	a->delivered = fi->op_delivered != 0;
 	a->broken = a->out.kind == OUT_BROKEN;
-	if (a->delivered) {
-		sw->fault = fi->first;
-		sw->faulted = true;
-		sw->stats->children += fi->op_index - fi->first.index;
-	}
 	fi_disarm(fi);
-	/* One was armed: the injector's own count, over all of its life, has to say the same. */
-	if (fi->stats.delivered - refused != (u64)a->delivered)
+	read_record(sw, a, &r);
+	fi_record(fi, NULL, 0);
+	/* The injector's own count, over all of its life, has to say the same. */
+	if (fi->stats.delivered - refused != fi->op_delivered ||
+	    (t->kind == TRIAL_POINT && fi->op_delivered > 1))
 		sw->miscounted = true;
 
 	if (a->broken && !sw->nr_caught)
@@ -161,25 +289,10 @@ int sweep_attempt(struct sweep *sw, u32 i, struct attempt *a)
 				  "the operation broke off");
 	if (a->broken || !a->delivered)
 		return 0;
-
-	if (sw->info[i].benign) {
-		judge_benign(sw, i, a);
-		ops->check(priv);
-		return 0;
-	}
-	judge_outcome(sw, op, a);
-	a->retryable = ops->retryable(priv, op, &a->out);
-	a->changed = digest_of(sw) != digest_before(sw, op);
-	if (a->changed) {
-		err = sweep_observe(sw, &sw->after);
-		if (err)
-			return err;
-		if (!ops->allowed(priv, op, &a->out, sw->before.v, sw->before.nr, sw->after.v,
-				  sw->after.nr))
-			sweep_changed_finding(sw, op);
-	}
-	ops->check(priv);
-	return 0;
+	err = judge_attempt(sw, op, &r, a);
+	if (!err)
+		ops_of(sw)->check(sw->s->priv);
+	return err;
 }
 
 bool sweep_is_golden(struct sweep *sw, u32 op, const struct outcome *out, const char *who)
@@ -204,6 +317,23 @@ bool sweep_is_golden(struct sweep *sw, u32 op, const struct outcome *out, const 
 		return false;
 	}
 	return true;
+}
+
+bool sweep_retry(struct sweep *sw, u32 op, struct attempt *a)
+{
+	const struct golden_op *g = &sw->ops[op];
+	struct outcome out;
+
+	sweep_run_op(sw, op, &out);
+	sw->stats->replay_ops++;
+	/* where a small page was refused after a huge one, there is a table now, and only room for
+	 * small ones */
+	if (a->relays && outcome_equal(&out, &g->out) && digest_of(sw) != g->digest &&
+	    contents_of(sw) == g->contents) {
+		a->relaid = true;
+		return true;
+	}
+	return sweep_is_golden(sw, op, &out, "the retry");
 }
 
 /* ---- the judge ------------------------------------------------------------------------------ */
@@ -249,17 +379,27 @@ static int judge_tail(struct sweep *sw, u32 from, bool golden, bool relaid)
 	return 0;
 }
 
-int sweep_judge_here(struct sweep *sw, u32 i, enum judge_mode mode, struct attempt *a)
+/* The end of all tasks; without memory, if the subject can do that: it must not matter. */
+static void end_exhausted(struct sweep *sw)
 {
-	u32 op = sw->points[i].op;
-	struct outcome out;
+	if (!ops_of(sw)->teardown_exhausted) {
+		ops_of(sw)->teardown(sw->s->priv);
+		return;
+	}
+	ops_of(sw)->teardown_exhausted(sw->s->priv);
+	sw->stats->exhausted++;
+}
+
+int sweep_judge_here(struct sweep *sw, const struct trial *t, enum judge_mode mode,
+		     struct attempt *a)
+{
 	bool golden = true;
 	int err;
 
 	err = sweep_observe(sw, &sw->before);
 	if (err)
 		return err;
-	err = sweep_attempt(sw, i, a);
+	err = sweep_attempt(sw, t, a);
 	if (err)
 		return err;
 	sw->stats->replay_ops++;
@@ -268,15 +408,13 @@ int sweep_judge_here(struct sweep *sw, u32 i, enum judge_mode mode, struct attem
 	if (!a->delivered)
 		return 0;
 	if (mode == JUDGE_END) {
-		ops_of(sw)->teardown(sw->s->priv);
+		end_exhausted(sw);
 		return 0;
 	}
-	if (!sw->info[i].benign) {
+	if (!a->golden) {
 		golden = a->retryable;
 		if (a->retryable) {
-			sweep_run_op(sw, op, &out);
-			sw->stats->replay_ops++;
-			if (!sweep_is_golden(sw, op, &out, "the retry") || sw->nr_caught)
+			if (!sweep_retry(sw, t->op, a) || sw->nr_caught)
 				return 0;
 		}
 	}
@@ -284,63 +422,91 @@ int sweep_judge_here(struct sweep *sw, u32 i, enum judge_mode mode, struct attem
 		ops_of(sw)->teardown(sw->s->priv);
 		return 0;
 	}
-	return judge_tail(sw, op + 1, golden, a->relaid);
+	return judge_tail(sw, t->op + 1, golden && !a->loose, a->relaid);
 }
 
-int sweep_judge_alone(struct sweep *sw, u32 i, enum judge_mode mode, struct attempt *a)
+int sweep_judge_alone(struct sweep *sw, const struct trial *t, enum judge_mode mode,
+		      struct attempt *a)
 {
-	int err = sweep_rebuild(sw, sw->points[i].op);
+	int err = sweep_rebuild(sw, t->op);
 
-	return err ? err : sweep_judge_here(sw, i, mode, a);
+	return err ? err : sweep_judge_here(sw, t, mode, a);
 }
 
-int sweep_confirm(struct sweep *sw, u32 i, enum judge_mode mode)
+int sweep_confirm(struct sweep *sw, const struct trial *t, enum judge_mode mode)
 {
 	struct context *c;
 	struct attempt a;
 	int err;
 
 	sweep_suspects_take(sw);
-	c = sweep_context_find(sw, &sw->points[i]);
+	c = sweep_context_find(sw, &sw->points[t->point]);
 	if (!c)
 		return -ENOMEM;
 	c->findings++;
-	err = sweep_judge_alone(sw, i, mode, &a);
+	err = sweep_judge_alone(sw, t, mode, &a);
 	for (u32 k = 0; !err && k < sw->nr_suspects; k++)
 		err = sweep_report(sw, &sw->suspects[k],
 				   sweep_bucket_in(sw->caught, sw->nr_caught, &sw->suspects[k]));
 	return err;
 }
 
-int sweep_escalate(struct sweep *sw, u32 i)
+/* 1: it was this one, which has been reported; 0: it was not; or an error. */
+static int blame_trial(struct sweep *sw, const struct trial *t)
+{
+	struct attempt a;
+	int err = sweep_judge_alone(sw, t, JUDGE_TAIL, &a);
+
+	if (err || !sw->nr_caught)
+		return err;
+	err = sweep_confirm(sw, t, JUDGE_TAIL);
+	return err ? err : 1;
+}
+
+/* Was it a trial of this pass before op? If not, what was suspected is all that is known. */
+static int blame_recent(struct sweep *sw, u32 op)
+{
+	for (u32 k = sw->nr_recent; k-- > 0 && k + MAX_RECENT >= sw->nr_recent;) {
+		const struct trial t = sw->trials[sw->recent[k % MAX_RECENT]];
+		int ret;
+
+		if (t.op > op)
+			continue;
+		ret = blame_trial(sw, &t);
+		if (ret)
+			return ret < 0 ? ret : 0;
+	}
+	return sweep_report_suspects(sw);
+}
+
+int sweep_escalate(struct sweep *sw, const struct trial *t)
 {
 	struct attempt a;
 	int err;
 
 	sweep_suspects_take(sw);
-	err = sweep_judge_alone(sw, i, JUDGE_TAIL, &a);
+	err = sweep_judge_alone(sw, t, JUDGE_TAIL, &a);
 	if (err)
 		return err;
-	return sw->nr_caught ? sweep_confirm(sw, i, JUDGE_TAIL) : sweep_report_suspects(sw);
+	return sw->nr_caught ? sweep_confirm(sw, t, JUDGE_TAIL) : blame_recent(sw, t->op);
 }
 
 int sweep_blame(struct sweep *sw, u32 op)
 {
 	const struct golden_op *g = &sw->ops[op];
-	struct attempt a;
 	u32 tried = 0;
-	int err;
+	int ret;
 
 	sweep_suspects_take(sw);
 	for (u32 i = g->first + g->nr; i-- > 0 && tried < MAX_BLAME;) {
+		struct trial t = sweep_single(sw, i);
+
 		if (sw->info[i].state != PT_DELIVERED)
 			continue;
 		tried++;
-		err = sweep_judge_alone(sw, i, JUDGE_TAIL, &a);
-		if (err)
-			return err;
-		if (sw->nr_caught)
-			return sweep_confirm(sw, i, JUDGE_TAIL);
+		ret = blame_trial(sw, &t);
+		if (ret)
+			return ret < 0 ? ret : 0;
 	}
-	return sweep_report_suspects(sw);
+	return blame_recent(sw, op);
 }

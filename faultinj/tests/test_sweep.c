@@ -26,7 +26,9 @@ enum kind {
 	POPULATE,
 	PROTECT,
 	EXEC,
-	LOOP
+	LOOP,
+	FLUSH,
+	MANY,
 };
 
 enum bug {
@@ -52,6 +54,12 @@ enum bug {
 	EXEC_STATE,	  /* a refused exec leaves more undone than the task */
 	DIES,		  /* a refused fork kills the process, once it has copied a VMA */
 	DIES_LATE,	  /* nothing to be seen, but the retry kills the process */
+	PAIR,		  /* a fallback that is refused as well breaks a rule */
+	ALL_AFTER,	  /* a rule is broken when all of a loop is refused */
+	ALL_OF_CLASS,	  /* a rule is broken when all pages are refused, and no object */
+	FALLBACK_SKIPS,	  /* a fallback does not ask for what it is declared to */
+	EXIT_ASKS,	  /* the end needs something */
+	PAIR_GOLDEN,	  /* two requests of the golden run, refused together, break a rule */
 	TWO_FAULTS,	  /* only two faults in one machine do harm */
 	RANDOM_OUTCOME,	  /* every run is another */
 	RANDOM_SITE,
@@ -143,8 +151,8 @@ static u16 dummy_op_kind(void *s, u32 op)
 
 static const char *dummy_op_name(void *s, u32 op)
 {
-	static const char *const names[] = {"map",     "touch", "fork", "populate",
-					    "protect", "exec",	"loop"};
+	static const char *const names[] = {"map",  "touch", "fork",  "populate", "protect",
+					    "exec", "loop",  "flush", "many"};
 
 	return names[((struct dummy *)s)->program[op]];
 }
@@ -243,8 +251,12 @@ static struct outcome do_fork(struct dummy *d, u32 op)
 			return fork_fails(d, op, vma > 0, vma == 2);
 		if (!refused(d, SITE_anon_vma_clone_nowait, GFP_NOWAIT))
 			continue;
-		if (refused(d, SITE_anon_vma_clone_avc, GFP_KERNEL))
+		if (d->bug == FALLBACK_SKIPS)
+			continue;
+		if (refused(d, SITE_anon_vma_clone_avc, GFP_KERNEL)) {
+			d->broken_rule |= d->bug == PAIR;
 			return fork_fails(d, op, vma > 0, vma == 2);
+		}
 		if (d->bug == FALLBACK_OUTCOME)
 			return failed(-ENOMEM);
 		odd = d->bug == FALLBACK_STATE;
@@ -307,13 +319,40 @@ static struct outcome exec(struct dummy *d)
 /* Goes on with its loop after a refusal and fails at the end, as preallocate_pmds() does. */
 static struct outcome loop(struct dummy *d)
 {
-	bool fails = false;
+	u32 fails = 0;
 
 	for (u32 i = 0; i < 3; i++)
-		fails |= refused(d, SITE_preallocate_pmds_pmd, GFP_KERNEL);
+		fails |= (u32)refused(d, SITE_preallocate_pmds_pmd, GFP_KERNEL) << i;
+	d->broken_rule |= d->bug == ALL_AFTER && fails == 7;
+	d->broken_rule |= d->bug == PAIR_GOLDEN && fails == 5;
 	if (fails)
 		return failed(-ENOMEM);
 	d->cell[CELL_PAGES]++;
+	return (struct outcome){.kind = OUT_OK};
+}
+
+/* Two pages that it can do without, and between them an object that it cannot. */
+static struct outcome flush(struct dummy *d)
+{
+	bool first = refused(d, SITE_gather_batch, GFP_NOWAIT), second;
+
+	if (refused(d, SITE_copy_fs_fs, GFP_KERNEL))
+		return failed(-ENOMEM);
+	second = refused(d, SITE_gather_batch, GFP_NOWAIT);
+	d->broken_rule |= d->bug == ALL_OF_CLASS && first && second;
+	return (struct outcome){.kind = OUT_OK};
+}
+
+#define NR_MANY 1000u
+
+static struct outcome many(struct dummy *d)
+{
+	for (u32 i = 0; i < NR_MANY; i++)
+		if (refused(d, SITE_filemap_page, GFP_KERNEL)) {
+			d->broken_rule |= d->bug == INVARIANT && i + 1 == NR_MANY;
+			return failed(-ENOMEM);
+		}
+	d->cell[CELL_PAGES] += NR_MANY;
 	return (struct outcome){.kind = OUT_OK};
 }
 
@@ -356,6 +395,12 @@ static void dummy_apply(void *s, u32 op, struct outcome *out)
 		break;
 	case LOOP:
 		*out = loop(d);
+		break;
+	case FLUSH:
+		*out = flush(d);
+		break;
+	case MANY:
+		*out = many(d);
 		break;
 	}
 	if (d->bug == RANDOM_POINTS && op == 1 && d->runs % 2 == 0)
@@ -424,11 +469,27 @@ static u32 dummy_teardown(void *s)
 	return 1;
 }
 
+static u32 dummy_teardown_exhausted(void *s)
+{
+	struct dummy *d = s;
+
+	if (d->bug == EXIT_ASKS)
+		say(d, ORACLE_expect, UINT32_MAX, "exit-asks");
+	return dummy_teardown(s) + (d->bug == EXIT_ASKS);
+}
+
 static bool dummy_benign(void *s, u32 op, const struct fi_point *point)
 {
 	(void)s;
 	(void)op;
-	return point->site == SITE_anon_vma_clone_nowait;
+	return point->site == SITE_anon_vma_clone_nowait || point->site == SITE_gather_batch;
+}
+
+static enum fl_site dummy_fallback(void *s, u32 op, const struct fi_point *point)
+{
+	(void)s;
+	(void)op;
+	return point->site == SITE_anon_vma_clone_nowait ? SITE_anon_vma_clone_avc : SITE_none;
 }
 
 static bool dummy_declared_error(void *s, u32 op, const struct fi_point *point,
@@ -482,7 +543,9 @@ static const struct subject_ops dummy_ops = {
 	.observe = dummy_observe,
 	.check = dummy_check,
 	.teardown = dummy_teardown,
+	.teardown_exhausted = dummy_teardown_exhausted,
 	.benign = dummy_benign,
+	.fallback = dummy_fallback,
 	.declared_error = dummy_declared_error,
 	.allowed = dummy_allowed,
 	.retryable = dummy_retryable,
@@ -505,7 +568,7 @@ struct result {
 	struct sweep_stats stats;
 	struct finding found[MAX_FOUND];
 	u32 nr_found;
-	u32 children;
+	u32 children, nr_pruned;
 	u32 nr_masked, progress, stop_after, asked;
 	char why[64];
 };
@@ -525,6 +588,15 @@ static void on_masked(void *priv, const struct fi_point *point, const char *why)
 	assert_in_range(point->site, 1, FL_NR_SITES - 1);
 	r->nr_masked++;
 	snprintf(r->why, sizeof(r->why), "%s", why);
+}
+
+static void on_pruned(void *priv, const struct fi_point *like, u64 nr, u64 of)
+{
+	struct result *r = priv;
+
+	assert_in_range(like->site, 1, FL_NR_SITES - 1);
+	assert_true(nr < of);
+	r->nr_pruned += nr;
 }
 
 static void on_progress(void *priv, u32 op, u32 nr_ops)
@@ -578,6 +650,9 @@ static struct dummy *dummy_new(const u8 *ops, u32 nr_ops, enum bug bug)
 	return d;
 }
 
+/* On top of what sweep_with() is told. */
+static struct sweep_options options;
+
 static struct result *sweep_with(const u8 *ops, u32 nr_ops, enum bug bug, u32 classes, u32 modes,
 				 u32 stop_after)
 {
@@ -591,6 +666,10 @@ static struct result *sweep_with(const u8 *ops, u32 nr_ops, enum bug bug, u32 cl
 		.stop = on_stop,
 		.masked = on_masked,
 		.isolate = modes == SWEEP_FORK ? on_isolate : NULL,
+		.pruned = on_pruned,
+		.like = options.like,
+		.pairs = options.pairs,
+		.single = options.single,
 		.priv = r,
 	};
 
@@ -602,7 +681,14 @@ static struct result *sweep_with(const u8 *ops, u32 nr_ops, enum bug bug, u32 cl
 
 	/* Whatever happened. */
 	assert_int_equal(r->stats.met, r->stats.delivered + r->stats.masked);
-	assert_int_equal(r->nr_masked, r->stats.masked);
+	assert_int_equal(r->nr_masked + r->nr_pruned, r->stats.masked);
+	assert_int_equal(r->nr_pruned, r->stats.pruned);
+	assert_int_equal(r->stats.children, r->stats.pairs + r->stats.pairs_pruned +
+						    r->stats.pairs_masked + r->stats.pairs_left);
+	if (!classes && !options.single)
+		assert_int_equal(r->stats.delivered, r->stats.persistent +
+							     r->stats.persistent_same +
+							     r->stats.persistent_pruned);
 	assert_int_equal(r->nr_found, r->stats.findings + r->stats.artefacts);
 	if (modes != SWEEP_REPLAY && modes != SWEEP_FORK)
 		assert_int_equal(r->stats.executed_ops, r->stats.inplace_delivered + r->stats.ops);
@@ -667,7 +753,7 @@ static const struct finding *assert_found(const struct result *r, enum bug bug, 
 		if (f->oracle != oracle || !f->confirmed || strcmp(f->class_key, class_key) ||
 		    (plan && strcmp(f->plan, plan)))
 			continue;
-		if (f->plan[0])
+		if (f->plan[0] && f->nr_faults == 1)
 			assert_reproduces(r, bug, f);
 		return f;
 	}
@@ -718,7 +804,20 @@ static void test_correct(void **state)
 	assert_int_equal(r->stats.benign, NR_BENIGN);
 	assert_int_equal(r->stats.inplace_delivered, inplace);
 	assert_int_equal(r->stats.executed_ops, inplace + NR_OPS);
-	assert_true(r->stats.children > 0);
+	/*
+	 * Asked only after a refusal: the second attempts of the fork's two clones. The rest of its
+	 * requests, and those of the loop, come without a fault as well.
+	 */
+	assert_int_equal(r->stats.pairs, 2);
+	assert_int_equal(r->stats.pairs_pruned, 0);
+	assert_int_equal(r->stats.pairs_masked, 0);
+	assert_true(r->stats.pairs_left > 0);
+	/* the two clones are followed by more, the loop's by two and by one */
+	assert_int_equal(r->stats.persistent, 4);
+	assert_int_equal(r->stats.persistent_pruned, 0);
+	assert_true(r->stats.whole >= NR_OPS);
+	assert_true(r->stats.exhausted > 0);
+	assert_int_equal(r->stats.pruned, 0);
 	assert_true(r->progress >= NR_OPS);
 
 	/* By site: each was refused, none more often than met. */
@@ -965,12 +1064,21 @@ static void test_masked_in_place(void **state)
 	free(r);
 }
 
-/* What a single fault does not do is reported, but not as confirmed. */
+/* What a single fault does not do is reported, but not as confirmed; a pair of them is. */
 static void test_artefact(void **state)
 {
 	struct result *r = sweep(TWO_FAULTS);
+	const struct finding *f;
 
 	(void)state;
+	assert_int_equal(r->ret, 0);
+	f = assert_found(r, NO_BUG, ORACLE_refcount, "two", NULL);
+	assert_true(f->nr_faults > 1);
+	free(r);
+
+	options.single = true;
+	r = sweep(TWO_FAULTS);
+	options.single = false;
 	assert_int_equal(r->ret, 0);
 	assert_int_equal(r->stats.findings, 0);
 	assert_true(r->stats.artefacts > 0);
@@ -1054,6 +1162,100 @@ static void test_dies(void **state)
 	assert_int_equal(sweep_run(&s, &opt, on_finding, r, &stats), -EOPNOTSUPP);
 	free(r);
 	free(d);
+}
+
+/* More than one fault in an attempt. */
+static void test_trials(void **state)
+{
+	static const u8 flush_ops[] = {MAP, FLUSH, TOUCH, FLUSH};
+	struct result *r = sweep(PAIR);
+	const struct finding *f;
+
+	(void)state;
+	f = assert_found(r, PAIR, ORACLE_invariant, "G-99",
+			 "op=4.slab@anon_vma_clone_nowait:1,op=4.slab@anon_vma_clone_avc:1");
+	assert_int_equal(f->nr_faults, 2);
+	assert_only(r, ORACLE_invariant);
+	free(r);
+
+	r = sweep(ALL_AFTER);
+	f = assert_found(r, ALL_AFTER, ORACLE_invariant, "G-99", NULL);
+	assert_int_equal(f->nr_faults, 3);
+	assert_true(!strcmp(f->plan, "op=9.any:*") || !strcmp(f->plan, "op=9.page:*"));
+	free(r);
+
+	r = sweep_with(flush_ops, ARRAY_SIZE(flush_ops), ALL_OF_CLASS, 0, 0, 0);
+	f = assert_found(r, ALL_OF_CLASS, ORACLE_invariant, "G-99", "op=1.page:*");
+	assert_int_equal(f->nr_faults, 2);
+	free(r);
+
+	r = sweep(FALLBACK_SKIPS);
+	assert_found(r, FALLBACK_SKIPS, ORACLE_swallowed, "fallback-request",
+		     "op=4.slab@anon_vma_clone_nowait:1");
+	assert_only(r, ORACLE_swallowed);
+	free(r);
+
+	r = sweep(EXIT_ASKS);
+	f = assert_found(r, NO_BUG, ORACLE_expect, "exit-asks", NULL);
+	assert_true(f->by_sweep);
+	assert_only(r, ORACLE_expect);
+	free(r);
+
+	/* a single fault each finds none of them */
+	options.single = true;
+	for (enum bug bug = PAIR; bug <= ALL_OF_CLASS; bug++) {
+		r = sweep(bug);
+		assert_int_equal(r->nr_found, 0);
+		assert_int_equal(r->stats.pairs + r->stats.persistent + r->stats.whole, 0);
+		free(r);
+	}
+	options.single = false;
+}
+
+/* Pairs of requests that come without a fault as well are for those who ask. */
+static void test_pairs(void **state)
+{
+	struct result *r = sweep(PAIR_GOLDEN);
+
+	(void)state;
+	assert_int_equal(r->nr_found, 0);
+	free(r);
+
+	options.pairs = true;
+	r = sweep(PAIR_GOLDEN);
+	assert_found(r, PAIR_GOLDEN, ORACLE_invariant, "G-99",
+		     "op=9.page@preallocate_pmds_pmd:1,op=9.page@preallocate_pmds_pmd:3");
+	assert_int_equal(r->stats.pairs_left, 0);
+	assert_true(r->stats.pairs > 3);
+	free(r);
+	options.pairs = false;
+}
+
+/* Of very many alike some are failed, the last among them, and the rest is counted. */
+static void test_pruned(void **state)
+{
+	static const u8 ops[] = {MAP, MANY, TOUCH};
+	struct result *r = sweep_with(ops, ARRAY_SIZE(ops), NO_BUG, 0, 0, 0);
+	u64 all = r->stats.met;
+
+	(void)state;
+	/* the first two have contexts of their own */
+	assert_int_equal(r->stats.delivered, all - (NR_MANY - 2 - SWEEP_LIKE));
+	assert_int_equal(r->stats.pruned, NR_MANY - 2 - SWEEP_LIKE);
+	free(r);
+
+	options.like = 16;
+	r = sweep_with(ops, ARRAY_SIZE(ops), INVARIANT, 0, 0, 0);
+	assert_int_equal(r->stats.met, all);
+	assert_int_equal(r->stats.pruned, NR_MANY - 2 - 16);
+	assert_found(r, NO_BUG, ORACLE_invariant, "G-99", "op=1.page@filemap_page:1000");
+	free(r);
+
+	options.like = UINT32_MAX;
+	r = sweep_with(ops, ARRAY_SIZE(ops), NO_BUG, 0, 0, 0);
+	assert_int_equal(r->stats.delivered, all);
+	free(r);
+	options.like = 0;
 }
 
 static void test_not_deterministic(void **state)
@@ -1201,6 +1403,9 @@ int main(void)
 		cmocka_unit_test(test_artefact),
 		cmocka_unit_test(test_fork),
 		cmocka_unit_test(test_dies),
+		cmocka_unit_test(test_trials),
+		cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_pruned),
 		cmocka_unit_test(test_not_deterministic),
 		cmocka_unit_test(test_golden_bugs),
 		cmocka_unit_test(test_many_findings),

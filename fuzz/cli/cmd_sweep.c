@@ -12,19 +12,33 @@ static const char help[] =
 	"plus\n"
 	"operations. Each failed operation must give its declared error, leave the state alone, "
 	"and\n"
-	"succeed when it is tried again. Marks of the programs are left out. FILE is a program, a\n"
+	"succeed when it is tried again. Then, once per context: a request together with those "
+	"that\n"
+	"are only made when it is refused, with all that come after it, and whole classes; and "
+	"the\n"
+	"end of all tasks with nothing left to allocate. Marks of the programs are left out. FILE "
+	"is a "
+	"program, a\n"
 	"directory (every *.prog below) or - for stdin.\n"
 	"\n"
 	"  --class LIST        page, slab, ctor, hook, acct, intr or all (default)\n"
 	"  --mode LIST         inplace, replay, fork (default: all, each for what the one before\n"
 	"                      leaves; fork, a process per point, when the sweep has crashed)\n"
+	"  --pairs             also two faults in one operation where the second is a request "
+	"that\n"
+	"                      is met without a fault, too; 4 of each chain of contexts\n"
+	"  --single            one fault at a time, no trials of several\n"
+	"  --like N            of the requests of one operation with the same site and the same "
+	"two\n"
+	"                      before it fail N (default 512), 0: all; the rest is counted as "
+	"pruned\n"
 	"  --machine K=V,...   options of the machine, over those of the program\n"
 	"  --allocator NAME    malloc (default) or arena\n"
 	"  --no-isolate        in this process, without a child that may crash: for a debugger\n"
 	"  --json              JSON lines\n"
 	"\n"
-	"Counts: met = delivered + masked; benign (has a declared fallback) is part of delivered;\n"
-	"executed = deliveries in place + ops.\n"
+	"Counts: met = delivered + masked; benign (has a declared fallback) is part of delivered,\n"
+	"pruned of masked; executed = deliveries in place + ops.\n"
 	"Exit: 0 clean, 1 finding, 2 usage or bad input, 3 environment, 4 not deterministic,\n"
 	"5 the injector's self-test failed.\n";
 
@@ -53,6 +67,23 @@ static void on_masked(void *priv, const struct fi_point *point, const char *why)
 	n = snprintf(text, sizeof(text), "masked   op %" PRIu32 " %s@%s #%" PRIu32 ": %s\n",
 		     point->op, fl_class_names[fl_sites[point->site].class],
 		     fl_sites[point->site].name, point->ordinal, why);
+	if (n > 0 && (size_t)n < sizeof(text))
+		worker_text(c->w, text, (size_t)n);
+}
+
+static void on_pruned(void *priv, const struct fi_point *like, u64 nr, u64 of)
+{
+	struct caught *c = priv;
+	char text[256];
+	int n;
+
+	if (c->w->ses->json)
+		return;
+	n = snprintf(text, sizeof(text),
+		     "pruned   op %" PRIu32 " %s@%s: %" PRIu64 " of %" PRIu64
+		     " after the same two requests\n",
+		     like->op, fl_class_names[fl_sites[like->site].class],
+		     fl_sites[like->site].name, nr, of);
 	if (n > 0 && (size_t)n < sizeof(text))
 		worker_text(c->w, text, (size_t)n);
 }
@@ -90,21 +121,19 @@ static void take_stats(const struct sweep_stats *stats, struct file_result *res)
 	res->ops = res->executed = stats->ops;
 	res->met = stats->met;
 	res->delivered = stats->delivered;
-	res->benign = stats->benign;
-	res->masked = stats->masked;
-	res->executed_ops = stats->executed_ops;
-	res->children = stats->children;
-	res->artefacts = stats->artefacts;
-	res->crashes = stats->crashes;
-	res->replay_ops = stats->replay_ops;
+	res->sweep = *stats;
 }
 
 /* What a sweep that did not end had listed and not failed yet: the sums hold for it as well. */
 static void sweep_salvage(const struct session *ses, struct file_result *res)
 {
+	struct sweep_stats *n = &res->sweep;
+
 	take_stats(&ses->shared->sweep, res);
-	res->ops = ses->shared->nr_ops;
-	res->masked = res->met - res->delivered;
+	res->ops = n->ops = ses->shared->nr_ops;
+	n->masked = n->met - n->delivered;
+	n->pairs_masked +=
+		n->children - n->pairs - n->pairs_pruned - n->pairs_masked - n->pairs_left;
 }
 
 /* Of those asked for, the ones whose turn it is. */
@@ -144,7 +173,11 @@ static void sweep_job(struct worker *w, struct file_result *res)
 	const struct sweep_options opt = {
 		.classes = w->ses->classes,
 		.modes = sweep_modes(w->ses),
+		.like = w->ses->like,
+		.pairs = w->ses->pairs,
+		.single = w->ses->single,
 		.masked = on_masked,
+		.pruned = on_pruned,
 		.isolate = on_isolate,
 		.priv = &caught,
 	};
@@ -170,17 +203,10 @@ out:
 
 static void counts_json(struct json *j, const struct file_result *res)
 {
-	json_u64(j, "ops", res->ops);
-	json_u64(j, "met", res->met);
-	json_u64(j, "delivered", res->delivered);
-	json_u64(j, "benign", res->benign);
-	json_u64(j, "masked", res->masked);
-	json_u64(j, "executed_ops", res->executed_ops);
+#define X(name) json_u64(j, #name, res->sweep.name);
+	SWEEP_COUNTS(X)
+#undef X
 	json_u64(j, "findings", res->findings);
-	json_u64(j, "artefacts", res->artefacts);
-	json_u64(j, "children", res->children);
-	json_u64(j, "replay_ops", res->replay_ops);
-	json_u64(j, "crashes", res->crashes);
 }
 
 static void print_cut(const struct file_result *res)
@@ -192,7 +218,7 @@ static void print_cut(const struct file_result *res)
 	if (res->met)
 		printf("         the sweep of this file ended %s; of its requests %" PRIu64
 		       " were not tried (above: masked)\n",
-		       where, res->masked);
+		       where, res->sweep.masked);
 	else
 		printf("         the sweep of this file ended %s; none of its requests was tried\n",
 		       where);
@@ -212,7 +238,7 @@ static void sweep_result(struct session *ses, const char *path, const struct fil
 		if (res->cut && res->cut_op != UINT32_MAX)
 			json_u64(&j, "ended_at", res->cut_op);
 		if (res->cut)
-			json_u64(&j, "not_tried", res->masked);
+			json_u64(&j, "not_tried", res->sweep.masked);
 		if (res->code)
 			json_str(&j, "message", res->message);
 		json_end(&j);
@@ -224,8 +250,8 @@ static void sweep_result(struct session *ses, const char *path, const struct fil
 	}
 	printf("%-8s %6" PRIu64 " ops %7" PRIu64 " met %7" PRIu64 " delivered %6" PRIu64
 	       " benign %3" PRIu64 " masked %8" PRIu64 " executed  %s\n",
-	       verdict_name(res), res->ops, res->met, res->delivered, res->benign, res->masked,
-	       res->executed_ops, path);
+	       verdict_name(res), res->ops, res->met, res->delivered, res->sweep.benign,
+	       res->sweep.masked, res->sweep.executed_ops, path);
 	if (res->prefix)
 		printf("         without any fault the program dies at operation %" PRIu64
 		       "; those before it were swept\n",
@@ -233,7 +259,7 @@ static void sweep_result(struct session *ses, const char *path, const struct fil
 	if (res->forked)
 		printf("         the sweep died, and was made again with a process per point: "
 		       "%" PRIu64 " of them died\n",
-		       res->crashes);
+		       res->sweep.crashes);
 	if (res->cut)
 		print_cut(res);
 }
@@ -267,6 +293,22 @@ static void print_sites(const struct cover *cover)
 			       fl_class_names[fl_sites[i].class]);
 }
 
+static void print_books(size_t files, const struct sweep_stats *n)
+{
+	printf("%zu files, %" PRIu64 " ops: met %" PRIu64 " = delivered %" PRIu64 " (%" PRIu64
+	       " benign) + masked %" PRIu64 " (%" PRIu64 " pruned)\n",
+	       files, n->ops, n->met, n->delivered, n->benign, n->masked, n->pruned);
+	printf("executed %" PRIu64 " in place = %" PRIu64 " deliveries + ops; %" PRIu64
+	       " in replays\n",
+	       n->executed_ops, n->inplace_delivered, n->replay_ops);
+	printf("pairs: met %" PRIu64 " = delivered %" PRIu64 " + alike %" PRIu64
+	       " + masked %" PRIu64 " + also met without a fault %" PRIu64 "\n",
+	       n->children, n->pairs, n->pairs_pruned, n->pairs_masked, n->pairs_left);
+	printf("persistent: %" PRIu64 " delivered, %" PRIu64 " same as the single fault, %" PRIu64
+	       " alike; whole classes %" PRIu64 "; ends without memory %" PRIu64 "\n",
+	       n->persistent, n->persistent_same, n->persistent_pruned, n->whole, n->exhausted);
+}
+
 static void sweep_total(const struct session *ses)
 {
 	const struct file_result *t = &ses->total;
@@ -284,15 +326,11 @@ static void sweep_total(const struct session *ses)
 		return;
 	}
 	print_sites(&ses->shared->cover);
-	printf("%zu files, %" PRIu64 " ops: met %" PRIu64 " = delivered %" PRIu64 " (%" PRIu64
-	       " benign) + masked %" PRIu64 "; executed %" PRIu64 " ops in place, %" PRIu64
-	       " in replays\n",
-	       ses->file, t->ops, t->met, t->delivered, t->benign, t->masked, t->executed_ops,
-	       t->replay_ops);
+	print_books(ses->file, &t->sweep);
 	if (!t->delivered && !t->findings && !session_interrupted())
 		puts("nothing was delivered: this sweep has shown nothing");
 	printf("%" PRIu64 " findings (%" PRIu64 " not confirmed), %" PRIu64 " errors, %.1f s%s\n",
-	       t->findings, t->artefacts, ses->errors, session_seconds(ses),
+	       t->findings, t->sweep.artefacts, ses->errors, session_seconds(ses),
 	       session_interrupted() ? " (interrupted: the rest was not tried)" : "");
 }
 
@@ -340,12 +378,25 @@ static int mode_list(const char *list, u32 *modes)
 
 static int sweep_option(struct session *ses, int c, char **argv, void *arg)
 {
+	u64 like;
+
 	(void)arg;
 	switch (c) {
 	case 'c':
 		return class_list(optarg, &ses->classes);
 	case 'o':
 		return mode_list(optarg, &ses->modes);
+	case 'p':
+		ses->pairs = true;
+		return 0;
+	case 's':
+		ses->single = true;
+		return 0;
+	case 'l':
+		if (!parse_u64(optarg, UINT32_MAX - 1, &like))
+			return usage_error("sweep", "--like takes a number, or 0 for all");
+		ses->like = like ? (u32)like : UINT32_MAX;
+		return 0;
 	default:
 		return option_error("sweep", argv);
 	}
@@ -356,6 +407,9 @@ int cmd_sweep(int argc, char **argv)
 	static const struct option options[] = {
 		{"class", required_argument, NULL, 'c'},
 		{"mode", required_argument, NULL, 'o'},
+		{"pairs", no_argument, NULL, 'p'},
+		{"single", no_argument, NULL, 's'},
+		{"like", required_argument, NULL, 'l'},
 		{"machine", required_argument, NULL, 'm'},
 		{"allocator", required_argument, NULL, 'a'},
 		{"no-isolate", no_argument, NULL, 'n'},

@@ -113,6 +113,12 @@ static void put_sweep(FILE *out, const struct session *ses)
 		fprintf(out, "%s%s", before, fl_class_names[i]);
 		before = ",";
 	}
+	if (ses->pairs)
+		fputs(" --pairs", out);
+	if (ses->single)
+		fputs(" --single", out);
+	if (ses->like)
+		fprintf(out, " --like %" PRIu32, ses->like == UINT32_MAX ? 0 : ses->like);
 	before = " --mode ";
 	for (u32 i = 0; i < SWEEP_NR_MODES && ses->modes; i++) {
 		if (!(ses->modes >> i & 1))

@@ -611,14 +611,10 @@ static void add_total(struct session *ses, const struct file_result *res)
 	t->executed += res->executed;
 	t->met += res->met;
 	t->delivered += res->delivered;
-	t->benign += res->benign;
-	t->masked += res->masked;
-	t->executed_ops += res->executed_ops;
-	t->children += res->children;
-	t->artefacts += res->artefacts;
-	t->replay_ops += res->replay_ops;
 	t->findings += res->findings;
-	t->crashes += res->crashes;
+#define X(name) t->sweep.name += res->sweep.name;
+	SWEEP_COUNTS(X)
+#undef X
 }
 
 static void one_file(struct session *ses, const char *path)
@@ -657,7 +653,7 @@ static void one_file(struct session *ses, const char *path)
 		ses->status = exit_worst(ses->status, res.code);
 		ses->errors++;
 	}
-	if (res.findings || res.artefacts)
+	if (res.findings || res.sweep.artefacts)
 		ses->status = exit_worst(ses->status, EXIT_FINDING);
 	add_total(ses, &res);
 	ses->result(ses, path, &res);

@@ -33,9 +33,9 @@ struct finding_record {
 struct file_result {
 	int code; /* EXIT_CLEAN, or why there is no result: message is set */
 	char message[640];
-	u64 ops, executed, crashes;
-	u64 met, delivered, benign, masked, executed_ops, children, artefacts, replay_ops;
-	u64 findings;
+	u64 ops, executed;
+	struct sweep_stats sweep;
+	u64 met, delivered, findings;
 	u64 trace_hash;
 	u32 runs; /* that agreed */
 	bool has_hash;
@@ -89,6 +89,8 @@ struct session {
 	bool no_marks;
 	u32 max_ops, repeat;
 	u32 classes, modes; /* of a sweep, 0: all */
+	u32 like;	    /* see sweep_options */
+	bool pairs, single;
 	job_fn job;
 	const void *job_arg;
 	result_fn result;

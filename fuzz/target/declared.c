@@ -15,49 +15,68 @@
 
 /* ---- fallbacks ------------------------------------------------------------------------------ */
 
+/*
+ * Which refusals must not be seen, and what the operation does instead. `next` is the request that
+ * the fallback must make at once; SITE_none: it needs none, or which one depends on the state. What
+ * it comes to is checked in any case: the result and the state of the run without a fault, in
+ * another layout where `relays` says so.
+ */
 static const struct fallback {
 	enum fl_site site;
+	enum op_code op; /* NR_OPS: any */
+	enum fl_site next;
+	bool relays;
 	const char *why;
 } fallbacks[] = {
-	{SITE_anon_vma_clone_nowait, "the object is asked for again at once, with leave to wait"},
-	{SITE_copy_one_pte_cont, "the page is asked for again at once, with leave to wait"},
-	{SITE_gather_batch, "the gather flushes early, with the room that it has"},
-	{SITE_huge_page, "the fault takes a small page"},
-	{SITE_huge_zero_page, "the fault maps the small page of zeroes"},
-	{SITE_huge_cow_page, "small pages take the place of the second huge one"},
-	{SITE_huge_cow_array, "the huge page is split and the page that is written copied"},
-	{SITE_huge_cow_small, "the huge page is split and the page that is written copied"},
+	{SITE_anon_vma_clone_nowait, NR_OPS, SITE_anon_vma_clone_avc, false,
+	 "the object is asked for again at once, with leave to wait"},
+	{SITE_copy_one_pte_cont, NR_OPS, SITE_copy_pte_range_cont, false,
+	 "the page is asked for again at once, with leave to wait"},
+	{SITE_gather_batch, NR_OPS, SITE_none, false,
+	 "the gather flushes early, with the room that it has"},
+	{SITE_filemap_page, OP_madvise, SITE_none, false, "what is read in ahead is not missed"},
+	{SITE_huge_page, NR_OPS, SITE_none, true, "the fault takes a small page"},
+	{SITE_huge_zero_page, NR_OPS, SITE_none, true, "the fault maps the small page of zeroes"},
+	{SITE_huge_cow_page, NR_OPS, SITE_none, true,
+	 "small pages take the place of the second huge one"},
+	{SITE_huge_cow_array, NR_OPS, SITE_cow_page, true,
+	 "the huge page is split and the page that is written copied"},
+	{SITE_huge_cow_small, NR_OPS, SITE_cow_page, true,
+	 "the huge page is split and the page that is written copied"},
 };
+
+/* op: UINT32_MAX for the end of all tasks. */
+static const struct fallback *fallback_of(const struct target *t, u32 op,
+					  const struct fi_point *point)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fallbacks); i++) {
+		const struct fallback *f = &fallbacks[i];
+
+		if (f->site == point->site &&
+		    (f->op == NR_OPS || (op != UINT32_MAX && f->op == t->p->ops[op].code)))
+			return f;
+	}
+	return NULL;
+}
 
 bool declared_benign(const struct target *t, u32 op, const struct fi_point *point)
 {
-	/* pages that are read in ahead are not missed */
-	if (point->site == SITE_filemap_page && t->p->ops[op].code == OP_madvise)
-		return true;
-	for (size_t i = 0; i < ARRAY_SIZE(fallbacks); i++)
-		if (fallbacks[i].site == point->site)
-			return true;
-	return false;
+	return fallback_of(t, op, point) != NULL;
 }
 
-/* The fallbacks that give small pages for a huge one. */
 bool declared_relays(const struct target *t, u32 op, const struct fi_point *point)
 {
-	(void)t;
-	(void)op;
-	return point->site == SITE_huge_page || point->site == SITE_huge_zero_page ||
-	       point->site == SITE_huge_cow_page || point->site == SITE_huge_cow_array ||
-	       point->site == SITE_huge_cow_small;
+	const struct fallback *f = fallback_of(t, op, point);
+
+	return f && f->relays;
 }
 
-/* Sites that no single fault reaches. */
-static const struct fallback beyond[] = {
-	{SITE_copy_pte_range_cont, "asked only after copy_one_pte_cont was refused: takes a pair"},
-	{SITE_anon_vma_clone_avc,
-	 "asked only after anon_vma_clone_nowait was refused: takes a pair"},
-	{SITE_huge_cow_array, "asked only after huge_cow_page was refused: takes a pair"},
-	{SITE_huge_cow_small, "asked only after huge_cow_page was refused: takes a pair"},
-};
+enum fl_site declared_fallback(const struct target *t, u32 op, const struct fi_point *point)
+{
+	const struct fallback *f = fallback_of(t, op, point);
+
+	return f ? f->next : SITE_none;
+}
 
 bool declared_optional(const struct fi_point *point)
 {
@@ -65,12 +84,21 @@ bool declared_optional(const struct fi_point *point)
 	return point->site == SITE_anon_vma_clone_avc;
 }
 
+/* Sites that no program reaches, each with the reason; ends with SITE_none. */
+static const struct {
+	enum fl_site site;
+	const char *why;
+} unreached[] = {
+	{SITE_none, NULL},
+};
+
 const char *declared_unreached(enum fl_site site)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(beyond); i++)
-		if (beyond[i].site == site)
-			return beyond[i].why;
-	return NULL;
+	u32 i = 0;
+
+	while (unreached[i].site != SITE_none && unreached[i].site != site)
+		i++;
+	return unreached[i].why;
 }
 
 /* ---- errors --------------------------------------------------------------------------------- */
@@ -154,9 +182,11 @@ static const struct row {
 	{OP_madvise, SITE_none, OUT_ERRNO, EAGAIN},
 	{OP_mlock, SITE_shmem_block_acct, OUT_ERRNO, ENOMEM},
 	{OP_mlock, SITE_split_vma_vma, OUT_ERRNO, ENOMEM},
+	{OP_mlock, SITE_anon_vma_clone_avc, OUT_ERRNO, ENOMEM},
 	{OP_mlock, SITE_none, OUT_ERRNO, EAGAIN},
 	{OP_mlock2, SITE_shmem_block_acct, OUT_ERRNO, ENOMEM},
 	{OP_mlock2, SITE_split_vma_vma, OUT_ERRNO, ENOMEM},
+	{OP_mlock2, SITE_anon_vma_clone_avc, OUT_ERRNO, ENOMEM},
 	{OP_mlock2, SITE_none, OUT_ERRNO, EAGAIN},
 	{OP_munlock, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_ioprio, SITE_none, OUT_ERRNO, ENOMEM},
@@ -211,7 +241,8 @@ static bool source_kept(const struct target *t, u32 op, const struct fi_point *p
 	const struct op *o = &t->p->ops[op];
 	u64 addr;
 
-	return out->kind == OUT_OK && point->site == SITE_split_vma_vma &&
+	return out->kind == OUT_OK &&
+	       (point->site == SITE_split_vma_vma || point->site == SITE_anon_vma_clone_avc) &&
 	       target_addr(t, &t->tasks[o->task], &o->args[0], &addr) && (u64)out->value != addr;
 }
 
@@ -393,6 +424,7 @@ struct change {
 	bool whole_mm; /* def_flags may differ, too */
 	bool locks;    /* special mappings are passed by */
 	bool prefix_over;
+	bool multiple; /* more than one fault was made */
 	/* number of a page or file in before -> in after; they are numbered by first visit */
 	u64 *pages, *files;
 	u64 max_page, max_file;
@@ -1009,6 +1041,16 @@ static u32 task_number(const struct target *t, u32 task)
 	return n;
 }
 
+/* Is addr mapped? */
+static bool area_in(const struct list *l, u32 mm, u64 addr)
+{
+	for (u32 i = 0; i < l->nr; i++)
+		if (l->v[i].obj == mm && field_of(&l->v[i]) == F_vma_end && l->v[i].key <= addr &&
+		    l->v[i].val > addr)
+			return true;
+	return false;
+}
+
 /*
  * What a remapping may leave: two holes when it failed; when it did not, the old range, or the new
  * part of a locked one without its pages.
@@ -1028,8 +1070,13 @@ static const char *mremap_exception(const struct target *t, const struct op *o,
 		c->cut_end = c->from + old_len;
 	}
 	if (out->kind == OUT_ERRNO && fixed) {
-		c->kind = CHANGE_HOLE;
 		c->end = c->start + new_len;
+		/* the new range has joined its neighbour, and cannot be split off again */
+		if (c->multiple && area_in(&c->after, c->mm, c->start)) {
+			c->kind = CHANGE_MAPPED;
+			return "mremap-destination-kept";
+		}
+		c->kind = CHANGE_HOLE;
 		return "mremap-destination-hole";
 	}
 	if (out->kind != OUT_OK)
@@ -1148,6 +1195,7 @@ static const char *exception_of(const struct target *t, const struct op *o,
 				const struct outcome *out, struct change *c)
 {
 	bool failed = out->kind == OUT_ERRNO, done = out->kind == OUT_OK;
+	const char *name;
 
 	switch ((enum op_code)o->code) {
 	case OP_exec:
@@ -1155,7 +1203,14 @@ static const char *exception_of(const struct target *t, const struct op *o,
 		return out->kind == OUT_KILLED ? "exec-past-no-return" : NULL;
 	case OP_read:
 	case OP_write:
-		return done ? NULL : stack_exception(t, o, c);
+		if (done)
+			return NULL;
+		name = stack_exception(t, o, c);
+		if (name || !c->hpage || !c->multiple)
+			return name;
+		/* huge pages that could not be copied were split, and then no small one was left */
+		c->kind = CHANGE_SPLIT;
+		return "huge-split";
 	case OP_mmap:
 		if (!range_of(t, o, c))
 			return NULL;
@@ -1215,6 +1270,7 @@ const char *declared_exception(const struct target *t, u32 op, const struct outc
 		.before = {before, nr_before},
 		.after = {after, nr_after},
 		.task = task_number(t, o->task),
+		.multiple = t->opt.fi->op_delivered > 1,
 	};
 	const char *name;
 

@@ -60,7 +60,7 @@ static bool target_should_fail(void *priv, enum fl_site site, gfp_t gfp)
 
 	/* the first image and the end of the run are the bench's own doing */
 	if (!t->in_op)
-		return false;
+		return t->exhausted && target_refuse_end(t, site, gfp);
 
 	key = (struct cover_key){(u16)site, fi->op_kind, fi->prev, fi->prev2};
 	failed = fi_should_fail(fi, site, gfp);
@@ -648,6 +648,17 @@ static bool target_relays(void *s, u32 op, const struct fi_point *point)
 	return declared_relays(s, op, point);
 }
 
+static enum fl_site target_fallback(void *s, u32 op, const struct fi_point *point)
+{
+	return declared_fallback(s, op, point);
+}
+
+static bool target_optional(void *s, const struct fi_point *point)
+{
+	(void)s;
+	return declared_optional(point);
+}
+
 static u64 target_contents(void *s)
 {
 	struct target *t = s;
@@ -684,8 +695,11 @@ const struct subject_ops target_subject = {
 	.observe = target_observe,
 	.check = target_check,
 	.teardown = target_teardown,
+	.teardown_exhausted = target_teardown_exhausted,
 	.benign = target_benign,
 	.relays = target_relays,
+	.fallback = target_fallback,
+	.optional = target_optional,
 	.contents = target_contents,
 	.declared_error = target_declared_error,
 	.allowed = target_allowed,

@@ -128,6 +128,8 @@ struct target {
 	} before, after;
 	u32 op;		/* running or last one, UINT32_MAX: after the last */
 	bool in_op;	/* requests are counted and may be failed */
+	bool exhausted; /* the end of the run has nothing to allocate from */
+	u32 nr_asked;	/* requests made then that no fallback is declared for */
 	u64 brk_wanted; /* argument of the last brk, for what is declared of it */
 	u32 nr_findings;
 	u64 hash;
@@ -172,6 +174,8 @@ void target_faults(const struct target *t, struct finding *f);
 
 /* May the fallback lay memory out in another way? */
 bool declared_relays(const struct target *t, u32 op, const struct fi_point *point);
+/* The site that the fallback must ask next, at once, or SITE_none. */
+enum fl_site declared_fallback(const struct target *t, u32 op, const struct fi_point *point);
 bool declared_benign(const struct target *t, u32 op, const struct fi_point *point);
 /* Together with an earlier refusal: whether the operation goes on depends on who asked. */
 bool declared_optional(const struct fi_point *point);
@@ -181,7 +185,7 @@ const char *declared_exception(const struct target *t, u32 op, const struct outc
 			       const struct fl_obs *before, u32 nr_before,
 			       const struct fl_obs *after, u32 nr_after);
 bool declared_retryable(const struct target *t, u32 op, const struct outcome *out);
-/* Why no single fault can fail this site, or NULL. */
+/* Why no program reaches this site, or NULL. */
 const char *declared_unreached(enum fl_site site);
 
 /* An address argument in the acting task; false: an operand was never produced. */

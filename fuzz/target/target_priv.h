@@ -70,5 +70,9 @@ int target_restore(void *s);
 /* ---- teardown.c ----------------------------------------------------------------------------- */
 
 u32 target_teardown(void *s);
+/* While everything is refused. */
+u32 target_teardown_exhausted(void *s);
+/* A request made then: refused, and reported if nothing is declared that does without. */
+bool target_refuse_end(struct target *t, enum fl_site site, gfp_t gfp);
 
 #endif

@@ -130,6 +130,39 @@ static u32 backend_census(struct target *t)
 	return 0;
 }
 
+bool target_refuse_end(struct target *t, enum fl_site site, gfp_t gfp)
+{
+	struct finding f = {.oracle = ORACLE_expect, .func = "-"};
+	const struct fi_point point = {
+		.site = (u16)site,
+		.op = UINT32_MAX,
+		.nowait = gfp & __GFP_NOWAIT,
+	};
+
+	/* how many points a fault has is what operations are asked for: these are not counted */
+	if (declared_benign(t, UINT32_MAX, &point) || t->nr_asked++)
+		return true;
+	snprintf(f.what, sizeof(f.what), "the end of all tasks asks for %s@%s",
+		 fl_class_names[fl_sites[site].class], fl_sites[site].name);
+	snprintf(f.class_key, sizeof(f.class_key), "exit-asks %s", fl_sites[site].name);
+	snprintf(f.expected, sizeof(f.expected), "an end that needs nothing");
+	snprintf(f.actual, sizeof(f.actual), "%s", fl_sites[site].name);
+	target_report(t, &f);
+	return true;
+}
+
+u32 target_teardown_exhausted(void *s)
+{
+	struct target *t = s;
+	u32 nr;
+
+	t->exhausted = true;
+	t->nr_asked = 0;
+	nr = target_teardown(t);
+	t->exhausted = false;
+	return nr + t->nr_asked;
+}
+
 u32 target_teardown(void *s)
 {
 	struct target *t = s;

@@ -425,7 +425,10 @@ static void test_benign(void **state)
 	assert_true(declared_benign(NULL, 0, &nowait));
 	assert_true(declared_benign(NULL, 0, &batch));
 	assert_false(declared_benign(NULL, 0, &vma));
-	assert_non_null(declared_unreached(SITE_anon_vma_clone_avc));
+	assert_int_equal(declared_fallback(NULL, 0, &nowait), SITE_anon_vma_clone_avc);
+	assert_int_equal(declared_fallback(NULL, 0, &batch), SITE_none);
+	assert_int_equal(declared_fallback(NULL, 0, &vma), SITE_none);
+	assert_false(declared_relays(NULL, 0, &nowait));
 	assert_null(declared_unreached(SITE_dup_mmap_vma));
 }
 
