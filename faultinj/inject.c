@@ -70,9 +70,17 @@ void fi_op_begin(struct fi *fi, u32 op, u16 op_kind)
 	}
 }
 
+/* The backend's own request, within one of the engine: no part of what the engine asks for. */
+static bool is_refill(enum fl_site site)
+{
+	return fl_sites[site].class == FL_CLASS_refill;
+}
+
 static bool item_matches(const struct fi_item *item, const struct fi_point *point)
 {
 	if (item->op != FI_OP_ANY && item->op != point->op)
+		return false;
+	if (item->class == FI_CLASS_ANY && item->site == SITE_none && is_refill(point->site))
 		return false;
 	if (item->class != FI_CLASS_ANY && item->class != fl_sites[point->site].class)
 		return false;
@@ -118,6 +126,7 @@ __attribute__((noinline)) void fi_on_fault(const struct fi_point *point)
 bool fi_should_fail(void *priv, enum fl_site site, gfp_t gfp)
 {
 	struct fi *fi = priv;
+	bool refill = is_refill(site);
 	struct fi_point point = {
 		.site = (u16)site,
 		.prev = fi->prev,
@@ -125,14 +134,16 @@ bool fi_should_fail(void *priv, enum fl_site site, gfp_t gfp)
 		.op_kind = fi->op_kind,
 		.op = fi->op,
 		.ordinal = ++fi->op_site_count[site],
-		.index = ++fi->op_index,
+		.index = fi->op_index += !refill,
 		.nowait = gfp & __GFP_NOWAIT,
 	};
 
-	fi->stats.met++;
 	fi->stats.site_met[site]++;
-	fi->prev2 = fi->prev;
-	fi->prev = (u16)site;
+	if (!refill) {
+		fi->stats.met++;
+		fi->prev2 = fi->prev;
+		fi->prev = (u16)site;
+	}
 	point.failed = fi->armed && plan_fails(fi, &point);
 
 	if (fi->nr_points < fi->max_points)

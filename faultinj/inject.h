@@ -9,9 +9,10 @@
 #include "plan.h"
 
 /*
- * One request that was met. Its identity is (site, context, ordinal): context is the operation's
- * kind and the two sites met before in the same operation, ordinal counts from 1 the requests of
- * this site within the operation.
+ * One request that was met. That of a backend for itself (class refill) has the engine's request
+ * that it serves for its context and the same index, and is no context of others. Its identity is
+ * (site, context, ordinal): context is the operation's kind and the two sites met before in the
+ * same operation, ordinal counts from 1 the requests of this site within the operation.
  */
 struct fi_point {
 	u16 site;
@@ -25,7 +26,8 @@ struct fi_point {
 };
 
 struct fi_stats {
-	u64 met, delivered;
+	u64 met;       /* but for class refill: the same on every backend */
+	u64 delivered; /* of all classes */
 	u64 site_met[FL_NR_SITES], site_failed[FL_NR_SITES];
 };
 

@@ -2,7 +2,8 @@
 /*
  * Plans: which requests fail. Grammar (DESIGN.md §6):
  *   plan  = item[,item]
- *   item  = [op=I.]CLASS[@SITE][/nowait]:WHICH      CLASS may be "any"
+ *   item  = [op=I.]CLASS[@SITE][/nowait]:WHICH      CLASS may be "any":
+ *          all but refill, which is the backend's own
  *   WHICH = N | N-M | N+ | * | b=COUNT | p=X/SEED
  * N counts from 1 the requests that match class, site and nowait: within operation I (0-based) when
  * op=I. is given or the item is a mark on an operation, else over the whole run. b=COUNT lets COUNT

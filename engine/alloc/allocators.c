@@ -7,6 +7,8 @@
 static const struct fl_allocator_ops *const builtin[] = {
 	&fl_malloc_ops,
 	&fl_arena_ops,
+	&fl_buddy_ops,
+	&fl_guard_ops,
 };
 
 const struct fl_allocator_ops *fl_allocator_at(unsigned int i)

@@ -6,5 +6,7 @@
 
 extern const struct fl_allocator_ops fl_malloc_ops;
 extern const struct fl_allocator_ops fl_arena_ops;
+extern const struct fl_allocator_ops fl_buddy_ops;
+extern const struct fl_allocator_ops fl_guard_ops;
 
 #endif

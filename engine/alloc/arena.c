@@ -6,24 +6,17 @@
  *
  * A slot: struct arena | struct arena_host | a descriptor per frame | frames of 4096 bytes
  *
- * The addresses are application memory to ASan, MSan and TSan alike, and below where Linux loads
- * position-independent programs. Memory that is not given out is poisoned by hand under ASan.
+ * Memory that is not given out is poisoned by hand under ASan.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "allocators.h"
 #include "san.h"
+#include "slot.h"
 
-#define SLOT_BASE     0x551000000000ull
-#define SLOT_SIZE     ((size_t)4 << 30)
-#define NR_SLOTS      64u
 #define HOST_OFFSET   ((size_t)256 << 10)
 #define DESC_OFFSET   ((size_t)1 << 20)
 #define FRAMES_OFFSET ((size_t)32 << 20)
@@ -106,11 +99,6 @@ _Static_assert(DESC_OFFSET + sizeof(struct frame) * NR_FRAMES <= FRAMES_OFFSET,
 static struct arena_host *host_of(struct arena *a)
 {
 	return (struct arena_host *)(void *)((char *)a + HOST_OFFSET);
-}
-
-static uint32_t slot_of(const struct arena *a)
-{
-	return (uint32_t)(((uintptr_t)a - SLOT_BASE) / SLOT_SIZE);
 }
 
 static struct frame *frames_of(struct arena *a)
@@ -433,19 +421,12 @@ static void cache_shrink(struct arena *a, struct arena_cache *c)
 static void *arena_create(const struct fl_allocator_config *cfg)
 {
 	struct arena *a;
-	void *want;
 
-	if (cfg->slot >= NR_SLOTS)
+	if (cfg->slot >= ARENA_NR_SLOTS)
 		return NULL;
-	want = (void *)(uintptr_t)(SLOT_BASE + cfg->slot * SLOT_SIZE);
-	a = mmap(want, SLOT_SIZE, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-	if (a == MAP_FAILED)
+	a = fl_slot_map(ARENA_SLOT_BASE, cfg->slot);
+	if (!a)
 		return NULL;
-	if (a != want) {
-		munmap(a, SLOT_SIZE);
-		return NULL;
-	}
 	a->magic = ARENA_MAGIC;
 	a->limit = cfg->limit;
 	for (unsigned int o = 0; o < NR_ORDERS; o++) {
@@ -460,7 +441,7 @@ static void arena_destroy(void *arg)
 	struct arena *a = arg;
 
 	san_unpoison(frame_mem(a, 0), host_of(a)->most_frames * PAGE_BYTES);
-	munmap(a, SLOT_SIZE);
+	fl_slot_unmap(a);
 }
 
 static void *arena_page_alloc(void *arg, unsigned int order, uint32_t gfp)
@@ -730,7 +711,7 @@ static size_t arena_snapshot_size(void *arg)
 static size_t arena_snapshot(void *arg, void *buf, size_t len)
 {
 	struct arena *a = arg;
-	struct snap_head head = {SNAP_MAGIC, slot_of(a), a->nr_frames};
+	struct snap_head head = {SNAP_MAGIC, fl_slot_of(ARENA_SLOT_BASE, a), a->nr_frames};
 	char *out = buf;
 
 	if (len < snapshot_bytes(a->nr_frames))
@@ -756,8 +737,8 @@ static int arena_restore(void *arg, const void *buf, size_t len)
 	if (len < sizeof(head))
 		return -EINVAL;
 	memcpy(&head, in, sizeof(head));
-	if (head.magic != SNAP_MAGIC || head.slot != slot_of(a) || head.nr_frames > NR_FRAMES ||
-	    len < snapshot_bytes(head.nr_frames))
+	if (head.magic != SNAP_MAGIC || head.slot != fl_slot_of(ARENA_SLOT_BASE, a) ||
+	    head.nr_frames > NR_FRAMES || len < snapshot_bytes(head.nr_frames))
 		return -EINVAL;
 	if (host_of(a)->most_frames < head.nr_frames)
 		host_of(a)->most_frames = head.nr_frames;

@@ -160,7 +160,7 @@ struct page *alloc_pages(struct ctx *cx, enum fl_site site, gfp_t gfp, unsigned 
 	page = alloc_page_desc(m, NULL, type);
 	if (!page)
 		return NULL;
-	page->mem = m->ops->page_alloc(m->inst, order, gfp);
+	page->mem = m->ops->page_alloc(m->inst, order, gfp | __GFP_CPU(cx->cpu));
 	if (!page->mem) {
 		free_page_desc(m, page);
 		return NULL;
@@ -236,7 +236,7 @@ struct page *alloc_huge_page(struct ctx *cx, enum fl_site site)
 	head = alloc_block_desc(m);
 	if (!head)
 		return NULL;
-	mem = m->ops->page_alloc(m->inst, hpage_order(m), GFP_TRANSHUGE);
+	mem = m->ops->page_alloc(m->inst, hpage_order(m), GFP_TRANSHUGE | __GFP_CPU(cx->cpu));
 	if (!mem) {
 		list_add_tail(&head->lru, &m->free_blocks);
 		return NULL;
@@ -303,7 +303,8 @@ static void free_block_part(struct ctx *cx, struct page *page)
 	block->block_live -= nr;
 	if (block->block_live)
 		return;
-	m->ops->page_free(m->inst, block->block_mem, hpage_order(m), GFP_TRANSHUGE);
+	m->ops->page_free(m->inst, block->block_mem, hpage_order(m),
+			  GFP_TRANSHUGE | __GFP_CPU(cx->cpu));
 	block->block_mem = NULL;
 	list_add_tail(&block->lru, &m->free_blocks);
 }
@@ -327,7 +328,7 @@ void put_page(struct ctx *cx, struct page *page)
 	BUG_ON(cx, m->nr_alloc[page->type] == 0);
 	m->nr_alloc[page->type]--;
 	m->pages_in_use -= (u64)1 << page->order;
-	m->ops->page_free(m->inst, page->mem, page->order, page->gfp);
+	m->ops->page_free(m->inst, page->mem, page->order, page->gfp | __GFP_CPU(cx->cpu));
 	free_page_desc(m, page);
 }
 

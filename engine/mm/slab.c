@@ -75,7 +75,10 @@ void *kmem_cache_alloc(struct ctx *cx, enum fl_cache cache, enum fl_site site, g
 	fl_might_alloc(cx, gfp, __func__);
 	if (fl_should_fail(cx, site, gfp))
 		return NULL;
-	obj = m->ops->cache_alloc(m->inst, s->handle, gfp);
+	/* what has no site is never refused, the backend's page for it no more than itself */
+	if (site == SITE_none)
+		gfp |= __GFP_NOFAIL;
+	obj = m->ops->cache_alloc(m->inst, s->handle, gfp | __GFP_CPU(cx->cpu));
 	if (obj)
 		s->live++;
 	return obj;

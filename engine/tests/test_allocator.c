@@ -56,7 +56,9 @@ static void test_find(void **state)
 	assert_null(fl_allocator_find("mallo"));
 	assert_null(fl_allocator_find(""));
 	assert_non_null(fl_allocator_at(0));
-	assert_null(fl_allocator_at(2));
+	assert_string_equal(fl_allocator_find("buddy")->name, "buddy");
+	assert_string_equal(fl_allocator_find("guard")->name, "guard");
+	assert_null(fl_allocator_at(4));
 	for (unsigned int i = 0; fl_allocator_at(i); i++) {
 		const struct fl_allocator_ops *ops = fl_allocator_at(i);
 
@@ -491,7 +493,20 @@ static int pick_arena(void **state)
 	return 0;
 }
 
+static int pick_buddy(void **state)
+{
+	*state = (void *)(uintptr_t)fl_allocator_find("buddy");
+	return 0;
+}
+
+static int pick_guard(void **state)
+{
+	*state = (void *)(uintptr_t)fl_allocator_find("guard");
+	return 0;
+}
+
 #define BOTH(f) EACH_(f, malloc), EACH_(f, arena)
+#define ALL(f)	BOTH(f), EACH_(f, buddy), EACH_(f, guard)
 #define EACH_(f, name)                                   \
 	{                                                \
 #f "/" #name, f, pick_##name, NULL, NULL \
@@ -501,13 +516,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_find),
-		BOTH(test_pages),
-		BOTH(test_tag_pages),
-		BOTH(test_limit),
-		BOTH(test_caches),
-		BOTH(test_destroy_with_live),
-		BOTH(test_instances),
-		BOTH(test_misuse),
+		ALL(test_pages),
+		ALL(test_tag_pages),
+		ALL(test_limit),
+		ALL(test_caches),
+		ALL(test_destroy_with_live),
+		ALL(test_instances),
+		ALL(test_misuse),
 #ifdef FL_ASAN
 		BOTH(test_red_zones),
 #endif

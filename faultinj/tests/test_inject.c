@@ -68,6 +68,45 @@ static void test_scopes(void **state)
 	assert_true(fi_should_fail(&fi, B, GFP_KERNEL));
 }
 
+/*
+ * A backend's own request has the engine's for its context and is no context of others; "any" and
+ * the number of requests met are the engine's alone.
+ */
+static void test_refills_are_apart(void **state)
+{
+	struct fi_point points[4];
+	struct fi fi;
+
+	(void)state;
+	fi_init(&fi);
+	fi_record(&fi, points, 4);
+	fi_op_begin(&fi, 0, 0);
+	arm(&fi, "any:2,refill:2");
+	assert_false(fi_should_fail(&fi, A, GFP_KERNEL));
+	assert_false(fi_should_fail(&fi, SITE_slab_refill, GFP_KERNEL));
+	assert_true(fi_should_fail(&fi, B, GFP_KERNEL));
+	assert_true(fi_should_fail(&fi, SITE_slab_refill, GFP_KERNEL));
+	assert_int_equal(fi.stats.met, 2);
+	assert_int_equal(fi.op_index, 2);
+	assert_int_equal(fi.stats.delivered, 2);
+	assert_int_equal(fi.stats.site_met[SITE_slab_refill], 2);
+	assert_int_equal(points[1].prev, A);
+	assert_int_equal(points[1].index, 1);
+	assert_int_equal(points[1].ordinal, 1);
+	assert_int_equal(points[2].prev, A);
+	assert_int_equal(points[2].prev2, SITE_none);
+	assert_int_equal(points[3].prev, B);
+	assert_int_equal(points[3].prev2, A);
+	assert_int_equal(points[3].ordinal, 2);
+
+	fi_arm_point(&fi, 1, SITE_slab_refill, 1);
+	fi_op_begin(&fi, 1, 0);
+	assert_false(fi_should_fail(&fi, A, GFP_KERNEL));
+	assert_true(fi_should_fail(&fi, SITE_slab_refill, GFP_KERNEL));
+	arm(&fi, "any@slab_refill:1");
+	assert_true(fi_should_fail(&fi, SITE_slab_refill, GFP_KERNEL));
+}
+
 /* Items count side by side: a request that one refuses still counts for the other. */
 static void test_items_are_independent(void **state)
 {
@@ -169,6 +208,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_self_test),
 		cmocka_unit_test(test_scopes),
+		cmocka_unit_test(test_refills_are_apart),
 		cmocka_unit_test(test_items_are_independent),
 		cmocka_unit_test(test_record),
 		cmocka_unit_test(test_probability),

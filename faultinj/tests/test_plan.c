@@ -103,7 +103,7 @@ static void test_refused(void **state)
 		{"page:1,", "class"},
 		{"page:1 ,slab:1", "' ,slab:1'"},
 		{"pages:1", "'pages'"},
-		{"refill:1", "'refill'"},
+		{"refills:1", "'refills'"},
 		{"PAGE:1", "'PAGE'"},
 		{"page@nowhere:1", "'nowhere'"},
 		{"page@none:1", "'none'"},

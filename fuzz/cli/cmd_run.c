@@ -212,6 +212,7 @@ static void run_program(struct worker *w, const struct program *p, const struct 
 	res->executed = first.ops;
 	res->met = first.met;
 	res->delivered = first.delivered;
+	res->refills = first.refills;
 	res->findings = caught->nr;
 	res->trace_hash = first.trace_hash;
 	res->has_hash = true;
@@ -253,6 +254,7 @@ static void result_json(const char *path, const struct file_result *res)
 		json_null(&j, "trace_hash");
 	json_u64(&j, "met", res->met);
 	json_u64(&j, "delivered", res->delivered);
+	json_u64(&j, "refills", res->refills);
 	json_u64(&j, "findings", res->findings);
 	json_u64(&j, "runs", res->runs);
 	if (res->code)
@@ -295,6 +297,10 @@ static void run_total(const struct session *ses)
 		       ses->file, t->ops, t->executed, t->ops - t->executed, t->met, t->delivered,
 		       t->findings, ses->errors, session_seconds(ses),
 		       session_interrupted() ? " (interrupted)" : "");
+		if (t->refills)
+			printf("backend %s asked %" PRIu64
+			       " times for pages of its own (class refill, not in met)\n",
+			       ses->alloc->name, t->refills);
 		return;
 	}
 	json_begin(&j, stdout, "total");
@@ -303,6 +309,7 @@ static void run_total(const struct session *ses)
 	json_u64(&j, "executed", t->executed);
 	json_u64(&j, "met", t->met);
 	json_u64(&j, "delivered", t->delivered);
+	json_u64(&j, "refills", t->refills);
 	json_u64(&j, "findings", t->findings);
 	json_u64(&j, "errors", ses->errors);
 	json_bool(&j, "interrupted", session_interrupted());
@@ -374,6 +381,7 @@ static void run_salvage(const struct session *ses, struct file_result *res)
 		return;
 	res->met = sh->fi.stats.met;
 	res->delivered = sh->fi.stats.delivered;
+	res->refills = sh->fi.stats.site_met[SITE_slab_refill];
 }
 
 int cmd_run(int argc, char **argv)

@@ -21,7 +21,7 @@ static const char help[] =
 	"program, a\n"
 	"directory (every *.prog below) or - for stdin.\n"
 	"\n"
-	"  --class LIST        page, slab, ctor, hook, acct, intr or all (default)\n"
+	"  --class LIST        page, slab, ctor, hook, acct, intr, refill or all (default)\n"
 	"  --mode LIST         inplace, replay, fork (default: all, each for what the one before\n"
 	"                      leaves; fork, a process per point, when the sweep has crashed)\n"
 	"  --pairs             also two faults in one operation where the second is a request "

@@ -612,6 +612,7 @@ static void add_total(struct session *ses, const struct file_result *res)
 	t->met += res->met;
 	t->delivered += res->delivered;
 	t->findings += res->findings;
+	t->refills += res->refills;
 #define X(name) t->sweep.name += res->sweep.name;
 	SWEEP_COUNTS(X)
 #undef X

@@ -36,6 +36,7 @@ struct file_result {
 	u64 ops, executed;
 	struct sweep_stats sweep;
 	u64 met, delivered, findings;
+	u64 refills; /* what the backend asked for itself, not in met */
 	u64 trace_hash;
 	u32 runs; /* that agreed */
 	bool has_hash;

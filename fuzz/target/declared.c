@@ -45,6 +45,16 @@ static const struct fallback {
 	 "the huge page is split and the page that is written copied"},
 };
 
+/*
+ * The engine's request that was refused: of a backend that had no page for a slab, the request that
+ * needed the slab.
+ */
+static enum fl_site asked(const struct fi_point *point)
+{
+	return (enum fl_site)(fl_sites[point->site].class == FL_CLASS_refill ? point->prev
+									     : point->site);
+}
+
 /* op: UINT32_MAX for the end of all tasks. */
 static const struct fallback *fallback_of(const struct target *t, u32 op,
 					  const struct fi_point *point)
@@ -52,7 +62,7 @@ static const struct fallback *fallback_of(const struct target *t, u32 op,
 	for (size_t i = 0; i < ARRAY_SIZE(fallbacks); i++) {
 		const struct fallback *f = &fallbacks[i];
 
-		if (f->site == point->site &&
+		if (f->site == asked(point) &&
 		    (f->op == NR_OPS || (op != UINT32_MAX && f->op == t->p->ops[op].code)))
 			return f;
 	}
@@ -81,7 +91,7 @@ enum fl_site declared_fallback(const struct target *t, u32 op, const struct fi_p
 bool declared_optional(const struct fi_point *point)
 {
 	/* a merge that cannot clone is given up, a split or a fork fails */
-	return point->site == SITE_anon_vma_clone_avc;
+	return asked(point) == SITE_anon_vma_clone_avc;
 }
 
 /* Sites that no program reaches, each with the reason; ends with SITE_none. */
@@ -89,6 +99,7 @@ static const struct {
 	enum fl_site site;
 	const char *why;
 } unreached[] = {
+	{SITE_slab_refill, "asked by backends that have slabs of their own: --allocator buddy"},
 	{SITE_none, NULL},
 };
 
@@ -226,7 +237,7 @@ static bool not_populated(const struct target *t, u32 op, const struct fi_point 
 		return false;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(fault_sites); i++)
-		if (fault_sites[i] == point->site)
+		if (fault_sites[i] == asked(point))
 			return true;
 	return false;
 }
@@ -242,7 +253,7 @@ static bool source_kept(const struct target *t, u32 op, const struct fi_point *p
 	u64 addr;
 
 	return out->kind == OUT_OK &&
-	       (point->site == SITE_split_vma_vma || point->site == SITE_anon_vma_clone_avc) &&
+	       (asked(point) == SITE_split_vma_vma || asked(point) == SITE_anon_vma_clone_avc) &&
 	       target_addr(t, &t->tasks[o->task], &o->args[0], &addr) && (u64)out->value != addr;
 }
 
@@ -273,7 +284,7 @@ bool declared_error(const struct target *t, u32 op, const struct fi_point *point
 
 		if (row->op != code)
 			continue;
-		if (row->site == SITE_none ? listed : row->site != point->site)
+		if (row->site == SITE_none ? listed : row->site != asked(point))
 			continue;
 		listed = true;
 		if (out->kind == row->kind && out->value == -row->err)

@@ -49,18 +49,12 @@ static void hash_add(struct target *t, const void *data, size_t len)
 	t->hash = XXH3_64bits_withSeed(data, len, t->hash);
 }
 
-static bool target_should_fail(void *priv, enum fl_site site, gfp_t gfp)
+static bool ask_injector(struct target *t, enum fl_site site, gfp_t gfp)
 {
-	struct target *t = priv;
 	struct fi *fi = t->opt.fi;
 	struct cover_key key;
 	struct cover_entry *e;
 	bool failed;
-	u32 record;
-
-	/* the first image and the end of the run are the bench's own doing */
-	if (!t->in_op)
-		return t->exhausted && target_refuse_end(t, site, gfp);
 
 	key = (struct cover_key){(u16)site, fi->op_kind, fi->prev, fi->prev2};
 	failed = fi_should_fail(fi, site, gfp);
@@ -73,9 +67,30 @@ static bool target_should_fail(void *priv, enum fl_site site, gfp_t gfp)
 			e->failed += failed;
 		}
 	}
+	return failed;
+}
+
+static bool target_should_fail(void *priv, enum fl_site site, gfp_t gfp)
+{
+	struct target *t = priv;
+	bool failed;
+	u32 record;
+
+	/* the first image and the end of the run are the bench's own doing */
+	if (!t->in_op)
+		return t->exhausted && target_refuse_end(t, site, gfp);
+	failed = ask_injector(t, site, gfp);
 	record = (u32)site << 1 | failed;
 	hash_add(t, &record, sizeof(record));
 	return failed;
+}
+
+/* What a backend needs for itself is no part of the trace: it has to be the same on all of them. */
+static bool target_refill(void *priv, u32 gfp)
+{
+	struct target *t = priv;
+
+	return t->in_op && ask_injector(t, SITE_slab_refill, gfp);
 }
 
 /* The marks of an operation take the places behind the items of the plan. */
@@ -211,9 +226,14 @@ void target_fini(struct target *t)
 	t->order = NULL;
 }
 
-void *target_create_inst(const struct target *t)
+void *target_create_inst(struct target *t)
 {
-	const struct fl_allocator_config cfg = {.size = sizeof(cfg), .slot = t->opt.slot};
+	const struct fl_allocator_config cfg = {
+		.size = sizeof(cfg),
+		.slot = t->opt.slot,
+		.refill = target_refill,
+		.refill_priv = t,
+	};
 
 	return t->opt.alloc->create(&cfg);
 }
@@ -766,6 +786,7 @@ int target_run(struct target *t, const struct fi_plan *plan, struct target_resul
 	res->ops = t->nr_run;
 	res->met = fi->stats.met - start.met;
 	res->delivered = fi->stats.delivered - start.delivered;
+	res->refills = fi->stats.site_met[SITE_slab_refill] - start.site_met[SITE_slab_refill];
 	res->findings = t->nr_findings;
 	res->truncated = nr_ops < t->p->nr_ops;
 	res->trace_hash = t->hash;

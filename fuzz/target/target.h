@@ -152,6 +152,7 @@ extern const struct subject_ops target_subject;
 struct target_result {
 	u32 ops; /* executed, skipped ones not counted */
 	u64 met, delivered;
+	u64 refills; /* what the backend asked for itself, not in met */
 	u32 findings;
 	bool truncated; /* max_ops was reached */
 	u64 trace_hash;

@@ -37,7 +37,7 @@ void target_report_violations(struct target *t, struct violations *vs);
 u64 target_step_budget(const struct machine *m);
 void target_switch_to(struct target *t, unsigned int cpu, struct task_struct *tsk);
 /* An instance of the backend, in the target's slot; NULL when the host has no memory for it. */
-void *target_create_inst(const struct target *t);
+void *target_create_inst(struct target *t);
 /* How many names of a kind there is room for: one at least. */
 u32 target_names(const struct program *p, enum def_kind kind);
 /* What was running is thrown away, whatever state it is in: the backend frees what it gave out. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A machine kept and put back, on the arena backend: all of the corpus, whatever happens in
+ * A machine kept and put back, on each backend that can: all of the corpus, whatever happens in
  * between; and machines side by side, where no result depends on the slot.
  */
 #include <setjmp.h>
@@ -70,14 +70,15 @@ struct image {
 };
 
 #ifdef FL_ASAN
-/* Of the frames in use, whose number a snapshot of the arena says in its head. */
-FL_NO_ASAN static void read_shadow(struct image *im, const char *inst)
+/* Of the frames that a snapshot holds, whose number its head says: arena's fourth word, buddy's
+ * fifth. */
+FL_NO_ASAN static void read_shadow(struct image *im, const char *inst, bool buddy)
 {
-	const char *frames = inst + ((size_t)32 << 20);
+	const char *frames = inst + ((size_t)(buddy ? 128 : 32) << 20);
 	size_t scale, offset;
 	u32 nr_frames;
 
-	memcpy(&nr_frames, im->bytes + 12, sizeof(nr_frames));
+	memcpy(&nr_frames, im->bytes + (buddy ? 16 : 12), sizeof(nr_frames));
 	__asan_get_shadow_mapping(&scale, &offset);
 	im->shadow_len = nr_frames * (size_t)4096 >> scale;
 	for (size_t i = 0; i < im->shadow_len; i++)
@@ -95,7 +96,7 @@ static struct image image_of(const struct bench *b)
 	assert_non_null(im.shadow);
 	assert_int_equal(ops->snapshot(b->t.inst, im.bytes, len), len);
 #ifdef FL_ASAN
-	read_shadow(&im, b->t.inst);
+	read_shadow(&im, b->t.inst, !strcmp(ops->name, "buddy"));
 #endif
 	return im;
 }
@@ -179,9 +180,8 @@ static void rampage(struct bench *b, u32 op)
 
 static void test_restored_is_what_it_was(void **state)
 {
-	(void)state;
 	for (size_t f = 0; f < corpus.nr; f++) {
-		struct bench *b = setup(corpus.paths[f], "arena", 0);
+		struct bench *b = setup(corpus.paths[f], *state, 0);
 		u64 digest = run_plain(b, corpus.paths[f]), hash = b->t.hash;
 		struct outcome out;
 
@@ -216,14 +216,13 @@ static void test_restored_is_what_it_was(void **state)
 /* Two machines and a third in another slot, op by op in turn. */
 static void test_slots_side_by_side(void **state)
 {
-	static const u32 slots[] = {0, 7, 63};
+	static const u32 slots[] = {0, 7, 15};
 
-	(void)state;
 	for (size_t f = 0; f < corpus.nr; f++) {
 		struct bench *b[ARRAY_SIZE(slots)];
 
 		for (size_t s = 0; s < ARRAY_SIZE(slots); s++) {
-			b[s] = setup(corpus.paths[f], "arena", slots[s]);
+			b[s] = setup(corpus.paths[f], *state, slots[s]);
 			assert_int_equal(sub->reset(&b[s]->t), 0);
 		}
 		for (u32 i = 0; i < b[0]->p.nr_ops; i++) {
@@ -250,13 +249,12 @@ static void test_refused(void **state)
 {
 	struct bench *b = setup(corpus.paths[0], "malloc", 0);
 
-	(void)state;
 	assert_int_equal(sub->reset(&b->t), 0);
 	assert_int_equal(sub->snapshot(&b->t), -EOPNOTSUPP);
 	assert_int_equal(sub->restore(&b->t), -EINVAL);
 	done(b);
 
-	b = setup(corpus.paths[0], "arena", 0);
+	b = setup(corpus.paths[0], *state, 0);
 	assert_int_equal(sub->snapshot(&b->t), -EINVAL); /* no machine yet */
 	assert_int_equal(sub->reset(&b->t), 0);
 	assert_int_equal(sub->restore(&b->t), -EINVAL); /* nothing kept yet */
@@ -271,11 +269,10 @@ static void test_refused(void **state)
 /* The slot is taken: there is no second machine, and the first one is none the wiser. */
 static void test_slot_taken(void **state)
 {
-	struct bench *a = setup(corpus.paths[0], "arena", 5);
-	struct bench *b = setup(corpus.paths[0], "arena", 5);
+	struct bench *a = setup(corpus.paths[0], *state, 5);
+	struct bench *b = setup(corpus.paths[0], *state, 5);
 	struct image im;
 
-	(void)state;
 	assert_int_equal(sub->reset(&a->t), 0);
 	im = image_of(a);
 	assert_int_equal(sub->reset(&b->t), -ENOMEM);
@@ -285,13 +282,17 @@ static void test_slot_taken(void **state)
 	done(a);
 }
 
+static char arena[] = "arena", buddy[] = "buddy";
+
+#define EACH(f) cmocka_unit_test_prestate(f, arena), cmocka_unit_test_prestate(f, buddy)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_restored_is_what_it_was),
-		cmocka_unit_test(test_slots_side_by_side),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_slot_taken),
+		EACH(test_restored_is_what_it_was),
+		EACH(test_slots_side_by_side),
+		EACH(test_refused),
+		EACH(test_slot_taken),
 	};
 
 	return cmocka_run_group_tests(tests, load_corpus, free_corpus);

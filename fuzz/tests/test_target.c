@@ -641,6 +641,56 @@ static void test_cover(void **state)
 	free(c);
 }
 
+/*
+ * A backend with slabs asks for pages of its own. Refused, the request that needed them fails, as
+ * declared for that one; trace and number of requests are those of other backends.
+ */
+static void test_refill(void **state)
+{
+	char text[4096] = HEAD;
+	struct target_result flat, res;
+	struct bench *b;
+	u32 i, refused = 0;
+
+	(void)state;
+	for (i = 0; i < 60; i++) /* VMAs that cannot join: more than a slab of them */
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+			 "t0: mmap(w+%up, 1p, rw, private|anon|fixed)\n", 2 * i);
+	b = setup(text, CHECK_FULL, "malloc");
+	flat = run(b, NULL);
+	assert_int_equal(flat.refills, 0);
+	res = run(b, "refill:1+");
+	assert_int_equal(res.delivered, 0);
+	assert_true(res.trace_hash == flat.trace_hash);
+	done(b);
+
+	b = setup(text, CHECK_FULL, "buddy");
+	res = run(b, NULL);
+	assert_int_equal(b->nr_found, 0);
+	assert_true(res.refills > 1);
+	assert_true(res.trace_hash == flat.trace_hash);
+	assert_true(res.met == flat.met);
+
+	res = run(b, "refill:2");
+	assert_int_equal(b->nr_found, 0);
+	assert_int_equal(res.delivered, 1);
+	for (i = 0; i < 60; i++) {
+		if (b->out[i].kind != OUT_ERRNO)
+			continue;
+		assert_int_equal(b->out[i].value, -ENOMEM);
+		refused++;
+	}
+	assert_int_equal(refused, 1);
+	assert_int_equal(b->t.faults[0].site, SITE_slab_refill);
+	assert_int_equal(b->t.faults[0].prev, SITE_mmap_region_vma);
+
+	/* with no page for any slab all that needs one fails, and nothing else breaks */
+	res = run(b, "refill:1+");
+	assert_int_equal(b->nr_found, 0);
+	assert_true(res.delivered > 10);
+	done(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -668,6 +718,7 @@ int main(void)
 		cmocka_unit_test(test_two_side_by_side),
 		cmocka_unit_test(test_little_memory),
 		cmocka_unit_test(test_cover),
+		cmocka_unit_test(test_refill),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #ifndef FAULTLINE_ALLOCATOR_H
 #define FAULTLINE_ALLOCATOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,12 +25,16 @@
 #define __GFP_NOWAIT 0x0002u /* the caller has a fallback; a backend may refuse sooner */
 #define __GFP_REPEAT 0x0004u
 #define __GFP_HIGH   0x0008u
+#define __GFP_NOFAIL 0x0020u /* the caller has no way out: no subject of injection */
 /*
  * The caller will only touch the first FL_TAG_BYTES of each page of the block: a user page's
  * content is modelled by a tag. A backend may return that much less memory, aligned to 16.
  */
 #define __GFP_TAG    0x0010u
 #define FL_TAG_BYTES 16u
+/* The CPU that asks or gives back, for a backend that keeps lists by CPU; others ignore it. */
+#define __GFP_CPU_SHIFT 24
+#define __GFP_CPU(cpu)	((uint32_t)(cpu) << __GFP_CPU_SHIFT)
 
 #define GFP_KERNEL 0u
 #define GFP_NOWAIT __GFP_NOWAIT
@@ -37,7 +42,14 @@
 struct fl_allocator_config {
 	uint32_t size;	/* of this structure, for later growth */
 	uint64_t limit; /* upper bound in pages, 0: none. A backend may ignore it */
-	uint32_t slot;	/* which fixed slot (arena); any value for others */
+	uint32_t slot;	/* which fixed slot (arena, buddy); any value for others */
+	/*
+	 * Asked before a backend that has slabs takes pages for one, within cache_alloc; true: it
+	 * acts as though there were none. Not asked with __GFP_NOFAIL. May be NULL. It calls
+	 * nothing of the backend. gfp is the request's. Other backends leave it alone.
+	 */
+	bool (*refill)(void *priv, uint32_t gfp);
+	void *refill_priv;
 };
 
 struct fl_allocator_counts {
@@ -58,7 +70,8 @@ struct fl_allocator_ops {
 
 	/*
 	 * 2^order pages, aligned to their own size (16 bytes with __GFP_TAG), zeroed if __GFP_ZERO.
-	 * NULL when there are none. page_free gets the order and flags of the request.
+	 * NULL when there are none. page_free gets the order and flags of the request; the CPU is
+	 * the one that frees.
 	 */
 	void *(*page_alloc)(void *inst, unsigned int order, uint32_t gfp);
 	void (*page_free)(void *inst, void *mem, unsigned int order, uint32_t gfp);
@@ -93,7 +106,8 @@ struct fl_allocator_ops {
 /* Entry point of a backend; NULL when it does not speak this ABI. */
 const struct fl_allocator_ops *faultline_allocator(uint32_t abi);
 
-/* The built-in ones, by name ("malloc", "arena"); NULL when there is none of that name. */
+/* The built-in ones, by name (malloc, arena, buddy, guard); NULL when there is none of that name.
+ */
 const struct fl_allocator_ops *fl_allocator_find(const char *name);
 /* The i-th built-in, NULL past the last. */
 const struct fl_allocator_ops *fl_allocator_at(unsigned int i);

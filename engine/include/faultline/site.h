@@ -8,14 +8,18 @@
 
 #include <faultline/types.h>
 
-/* What kind of request is refused. */
+/*
+ * What kind of request is refused. Those of class refill are the backend's own, for a slab: what
+ * the engine asks for is the same on every backend, they are not.
+ */
 #define FL_CLASSES(X) \
 	X(page)       \
 	X(slab)       \
 	X(ctor)       \
 	X(hook)       \
 	X(acct)       \
-	X(intr)
+	X(intr)       \
+	X(refill)
 
 enum fl_class {
 #define X(name) FL_CLASS_##name,
