@@ -208,6 +208,7 @@ static void baseline_add(struct sweep *sw, const struct finding *list, u32 nr)
 static int golden(struct sweep *sw)
 {
 	u32 total = ops_of(sw)->nr_ops(sw->s->priv);
+	struct context *c;
 	u32 longest = 0;
 	int err;
 
@@ -233,6 +234,10 @@ static int golden(struct sweep *sw)
 	for (u32 i = 0; i < sw->nr_points; i++) {
 		const struct fi_point *p = &sw->points[i];
 
+		c = sweep_context_find(sw, p);
+		if (!c)
+			return -ENOMEM;
+		c->golden = true;
 		if (!sweep_selected(sw, p)) {
 			sw->info[i].state = PT_OUT;
 			continue;

@@ -191,6 +191,15 @@ struct context *sweep_context_find(struct sweep *sw, const struct fi_point *p)
 	return sweep_key_find(sw, sweep_context_key(p));
 }
 
+struct context *sweep_key_lookup(const struct sweep *sw, u64 key)
+{
+	struct context *c = NULL;
+
+	if (sw->max_contexts)
+		c = context_slot(sw->contexts, sw->max_contexts, key);
+	return c && c->used ? c : NULL;
+}
+
 struct context *sweep_key_find(struct sweep *sw, u64 key)
 {
 	struct context *c;

@@ -71,7 +71,8 @@ struct obs_list {
 struct context {
 	u64 key;
 	u32 findings;
-	u32 seen; /* of a trial's key: how often it was to be queued */
+	u32 seen;    /* of a trial's key: how often it was to be queued */
+	bool golden; /* some operation of the golden run has it */
 	bool used, ended;
 };
 
@@ -220,6 +221,8 @@ int sweep_not_deterministic(struct sweep *sw, u32 op, const char *class_key, con
 /* The entry of a point's context, made if new; NULL: out of memory. Valid until the next call. */
 struct context *sweep_context_find(struct sweep *sw, const struct fi_point *p);
 struct context *sweep_key_find(struct sweep *sw, u64 key);
+/* NULL also when it is not there yet. */
+struct context *sweep_key_lookup(const struct sweep *sw, u64 key);
 u64 sweep_context_key(const struct fi_point *p);
 
 int sweep_observe(struct sweep *sw, struct obs_list *list);
@@ -279,8 +282,8 @@ int sweep_blame(struct sweep *sw, u32 op);
 bool sweep_selected(const struct sweep *sw, const struct fi_point *p);
 /* The trial of one point alone. */
 struct trial sweep_single(const struct sweep *sw, u32 i);
-/* How often the golden run of op asks at a site. */
-u32 sweep_golden_met(struct sweep *sw, u32 op, u16 site);
+/* Does the golden run of its operation not have this request, or no operation its context? */
+bool sweep_is_fresh(struct sweep *sw, const struct fi_point *p);
 /*
  * Point i, or what the trial is about, has been delivered: queues what follows from it, or counts
  * why not. To be called before anything else is run, as it reads what the attempt has met.

@@ -130,7 +130,7 @@ static void note_after(struct sweep *sw, const struct fi_point *p, struct attemp
 		return;
 	a->after++;
 	a->after_sites |= bit;
-	if (p->ordinal <= sweep_golden_met(sw, p->op, p->site))
+	if (!sweep_is_fresh(sw, p))
 		return;
 	a->fresh++;
 	a->fresh_sites |= bit;

@@ -60,7 +60,7 @@ struct trial sweep_single(const struct sweep *sw, u32 i)
 	};
 }
 
-u32 sweep_golden_met(struct sweep *sw, u32 op, u16 site)
+static u32 golden_met(struct sweep *sw, u32 op, u16 site)
 {
 	const struct golden_op *g = &sw->ops[op];
 
@@ -73,30 +73,46 @@ u32 sweep_golden_met(struct sweep *sw, u32 op, u16 site)
 	return sw->golden_met[site];
 }
 
+bool sweep_is_fresh(struct sweep *sw, const struct fi_point *p)
+{
+	const struct context *c;
+
+	if (p->ordinal > golden_met(sw, p->op, p->site))
+		return true;
+	c = sweep_key_lookup(sw, sweep_context_key(p));
+	return !c || !c->golden;
+}
+
 /* ---- the queue ------------------------------------------------------------------------------ */
 
+/*
+ * Behind all others; but what names its points goes before what fails all that comes, and fewer of
+ * them before more, since the plan of a finding should say as much as it can.
+ */
 static int queue(struct sweep *sw, const struct trial *t)
 {
 	struct golden_op *g = &sw->ops[t->op];
+	u32 before = 0;
 	int err = sweep_grow((void **)&sw->trials, &sw->max_trials, sizeof(*sw->trials),
 			     sw->nr_trials + 1);
 
 	if (err)
 		return err;
 	sw->trials[sw->nr_trials++] = *t;
-	sw->trials[sw->nr_trials - 1].next = 0;
-	/* what names its points goes before what fails all that comes: its plan says more */
-	if (t->kind == TRIAL_PAIR) {
-		sw->trials[sw->nr_trials - 1].next = g->trials;
-		g->trials = sw->nr_trials;
-		g->last_trial = g->last_trial ? g->last_trial : sw->nr_trials;
-		return 0;
+	if (t->kind != TRIAL_PAIR) {
+		before = g->last_trial;
+	} else {
+		for (u32 nr = g->trials; nr; before = nr, nr = sw->trials[nr - 1].next)
+			if (sw->trials[nr - 1].kind != TRIAL_PAIR || sw->trials[nr - 1].nr > t->nr)
+				break;
 	}
-	if (g->last_trial)
-		sw->trials[g->last_trial - 1].next = sw->nr_trials;
+	sw->trials[sw->nr_trials - 1].next = before ? sw->trials[before - 1].next : g->trials;
+	if (before)
+		sw->trials[before - 1].next = sw->nr_trials;
 	else
 		g->trials = sw->nr_trials;
-	g->last_trial = sw->nr_trials;
+	if (before == g->last_trial)
+		g->last_trial = sw->nr_trials;
 	return 0;
 }
 
@@ -235,7 +251,7 @@ static int follow_children(struct sweep *sw, const struct trial *t, const struct
 
 		if (!sweep_selected(sw, p))
 			continue;
-		if (!sw->opt->pairs && p->ordinal <= sweep_golden_met(sw, t->op, p->site))
+		if (!sw->opt->pairs && !sweep_is_fresh(sw, p))
 			continue;
 		nr--;
 		err = follow_child(sw, t, p);
