@@ -53,6 +53,18 @@ void sweep_deliver(struct sweep *sw, u32 i)
 	sw->stats->benign += sw->info[i].benign;
 }
 
+void sweep_verified(struct sweep *sw, u32 i)
+{
+	struct point_info *info = &sw->info[i];
+
+	if (info->verified || info->state != PT_DELIVERED)
+		return;
+	info->verified = true;
+	sw->stats->verified++;
+	if (sw->opt->verified)
+		sw->opt->verified(sw->opt->priv, &sw->points[i]);
+}
+
 void sweep_mask(struct sweep *sw, u32 i, const char *why)
 {
 	sw->info[i].state = PT_MASKED;
@@ -286,6 +298,7 @@ static int inplace_op(struct sweep *sw, u32 op)
 {
 	const struct golden_op *g = &sw->ops[op];
 	struct attempt a = {0};
+	u32 from = g->first, till = g->first;
 	bool ran = false, bad;
 	struct trial t;
 	int err;
@@ -321,6 +334,7 @@ static int inplace_op(struct sweep *sw, u32 op)
 			sw->info[i].state = PT_COLD;
 		if (err)
 			return err;
+		till = i + 1;
 		bad = sw->nr_caught != 0;
 		if (bad) {
 			err = sweep_escalate(sw, &t);
@@ -328,6 +342,11 @@ static int inplace_op(struct sweep *sw, u32 op)
 				return err;
 		}
 		if (bad || !a.retryable) {
+			/* the run to come is a retry of none of them */
+			for (; !err && from < till; from++)
+				err = sweep_queue_verify(sw, from);
+			if (err)
+				return err;
 			err = sweep_rebuild(sw, op);
 			if (err)
 				return err;
@@ -342,8 +361,12 @@ static int inplace_op(struct sweep *sw, u32 op)
 		sw->stats->executed_ops++;
 	}
 	sw->stats->ops++;
-	if (sweep_is_golden(sw, op, &a.out, "the run after the faults") && !sw->nr_caught)
+	if (sweep_is_golden(sw, op, &a.out, "the run after the faults") && !sw->nr_caught) {
+		/* each attempt was the retry of the one before, and this the last one's */
+		for (u32 i = from; i < till; i++)
+			sweep_verified(sw, i);
 		return 0;
+	}
 	err = sweep_blame(sw, op);
 	if (err)
 		return err;
@@ -462,6 +485,8 @@ static int cold_trial(struct sweep *sw, const struct trial *t)
 		sweep_retry(sw, t->op, &a);
 		ended = true;
 	}
+	if (t->kind <= TRIAL_VERIFY && !sw->nr_caught && a.delivered && a.exact && ended)
+		sweep_verified(sw, t->point);
 	if (!sw->nr_caught && ended && !a.relaid)
 		return 0;
 	/* another layout cannot go on as the golden run does: its tail is run by itself */
@@ -562,6 +587,8 @@ static int alone_points(struct sweep *sw)
 			sweep_mask(sw, i, "not met again, not even in a fresh machine");
 		else
 			err = deliver_and_follow(sw, &t, &a);
+		if (!sw->nr_caught && a.delivered && (a.golden || a.retryable))
+			sweep_verified(sw, i);
 		if (!err && sw->nr_caught) {
 			err = sweep_confirm(sw, &t, JUDGE_TAIL);
 			if (err)

@@ -46,6 +46,9 @@ struct sweep_options {
 	bool (*stop)(void *priv);
 	/* A point of the golden pass that no mode delivered, and why. May be NULL. */
 	void (*masked)(void *priv, const struct fi_point *point, const char *why);
+	/* A point was failed, and after that the operation reached its golden result. May be NULL.
+	 */
+	void (*verified)(void *priv, const struct fi_point *point);
 	/* nr points of one operation are not failed, being like this one. May be NULL. */
 	void (*pruned)(void *priv, const struct fi_point *like, u64 nr, u64 of);
 	/*
@@ -64,8 +67,9 @@ struct sweep_stats {
 	u64 met;       /* points of the selected classes, listed by the golden pass */
 	u64 delivered; /* of those, failed by some mode; benign ones included */
 	u64 benign;
-	u64 masked; /* of those, failed by none; pruned ones included */
-	u64 pruned; /* enough points like them were failed */
+	u64 verified; /* of those delivered, after which the operation reached its golden result */
+	u64 masked;   /* of those, failed by none; pruned ones included */
+	u64 pruned;   /* enough points like them were failed */
 	/*
 	 * Requests met after the last fault of an attempt, of which each makes a set of faults with
 	 * one more: children = pairs + pairs_pruned + pairs_masked + pairs_left.
@@ -101,6 +105,7 @@ struct sweep_stats {
 	X(met)               \
 	X(delivered)         \
 	X(benign)            \
+	X(verified)          \
 	X(masked)            \
 	X(pruned)            \
 	X(executed_ops)      \

@@ -119,6 +119,8 @@ static int fork_point(struct sweep *sw, u32 i, enum judge_mode mode)
 			sweep_mask(sw, i, "not met again, not even in a fresh machine");
 		}
 	}
+	if (mode == JUDGE_RETRY && !sw->nr_caught && (a.golden || a.retryable))
+		sweep_verified(sw, i);
 	return sw->nr_caught ? confirm(sw, i, mode) : 0;
 }
 

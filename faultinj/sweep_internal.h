@@ -29,6 +29,7 @@ enum point_state {
 
 enum trial_kind {
 	TRIAL_POINT,	  /* one point of the golden run */
+	TRIAL_VERIFY,	  /* one that was failed already, for its retry */
 	TRIAL_EXPLORE,	  /* the same once more, to list what is asked for after it */
 	TRIAL_PAIR,	  /* with more that is asked for only then, each after the one before */
 	TRIAL_PERSISTENT, /* a point and all after it */
@@ -49,7 +50,7 @@ struct trial {
 
 struct point_info {
 	u8 state; /* enum point_state */
-	bool benign;
+	bool benign, verified;
 	const char *why; /* PT_MASKED */
 };
 
@@ -289,6 +290,8 @@ bool sweep_is_fresh(struct sweep *sw, const struct fi_point *p);
  * why not. To be called before anything else is run, as it reads what the attempt has met.
  */
 int sweep_follow(struct sweep *sw, const struct trial *t, const struct attempt *a);
+/* Has point i, which was delivered, retried by itself; once per context. */
+int sweep_queue_verify(struct sweep *sw, u32 i);
 /* A trial that came to nothing. */
 void sweep_trial_failed(struct sweep *sw, const struct trial *t);
 /* The next trial of op, taken off its queue; false: there is none. */
@@ -310,6 +313,8 @@ int sweep_fork_pass(struct sweep *sw);
 /* Point i has been failed. Counted at once, for whoever holds the statistics of a dead process. */
 void sweep_deliver(struct sweep *sw, u32 i);
 void sweep_mask(struct sweep *sw, u32 i, const char *why);
+/* After point i was failed, its operation reached the golden result: at once or when retried. */
+void sweep_verified(struct sweep *sw, u32 i);
 /* Enough was found in this point's context; masks the point then. Negative: out of memory. */
 int sweep_given_up(struct sweep *sw, u32 i);
 void sweep_progress(const struct sweep *sw, u32 op);

@@ -19,6 +19,7 @@ enum key_kind {
 	KEY_PAIR,
 	KEY_PERSISTENT,
 	KEY_WHOLE,
+	KEY_VERIFY,
 };
 
 static u64 mix(u64 a, u64 b)
@@ -144,6 +145,7 @@ void sweep_trial_failed(struct sweep *sw, const struct trial *t)
 		sw->stats->persistent_pruned++;
 		break;
 	case TRIAL_POINT:
+	case TRIAL_VERIFY:
 	case TRIAL_WHOLE:
 		break;
 	}
@@ -314,8 +316,24 @@ int sweep_follow(struct sweep *sw, const struct trial *t, const struct attempt *
 	case TRIAL_WHOLE:
 		sw->stats->whole++;
 		break;
+	case TRIAL_VERIFY:
+		break;
 	}
 	return 0;
+}
+
+int sweep_queue_verify(struct sweep *sw, u32 i)
+{
+	struct trial t = sweep_single(sw, i);
+	int ret;
+
+	if (sw->info[i].state != PT_DELIVERED || sw->info[i].verified)
+		return 0;
+	ret = alike(sw, mix(KEY_VERIFY, t.chain), 1);
+	if (ret)
+		return ret < 0 ? ret : 0;
+	t.kind = TRIAL_VERIFY;
+	return queue(sw, &t);
 }
 
 /* ---- whole classes -------------------------------------------------------------------------- */

@@ -817,6 +817,8 @@ static void test_correct(void **state)
 	assert_int_equal(r->stats.persistent_pruned, 0);
 	assert_true(r->stats.whole >= NR_OPS);
 	assert_true(r->stats.exhausted > 0);
+	/* all but the two that come after the point of no return */
+	assert_int_equal(r->stats.verified, points - 2);
 	assert_int_equal(r->stats.pruned, 0);
 	assert_true(r->progress >= NR_OPS);
 
@@ -987,6 +989,7 @@ static void test_retry_bugs(void **state)
 
 	(void)state;
 	assert_found(r, RETRY_FAILS, ORACLE_converge, "outcome", "op=0.slab@mmap_region_vma:1");
+	assert_true(r->stats.verified < r->stats.delivered - 2);
 	assert_only(r, ORACLE_converge);
 	free(r);
 
@@ -1101,6 +1104,7 @@ static void test_fork(void **state)
 	assert_int_equal(r->stats.met, both->stats.met);
 	assert_int_equal(r->stats.delivered, both->stats.met);
 	assert_int_equal(r->stats.benign, NR_BENIGN);
+	assert_int_equal(r->stats.verified, both->stats.verified);
 	assert_int_equal(r->stats.crashes, 0);
 	assert_true(r->children >= r->stats.met);
 	free(both);

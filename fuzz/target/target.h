@@ -45,6 +45,7 @@ struct cover_entry {
 	struct cover_key key;
 	bool used;
 	u64 met, failed; /* requests */
+	u64 verified;	 /* points of a sweep that were failed, and then retried with success */
 };
 
 #define COVER_MAX 16384u /* a power of two */
