@@ -460,6 +460,15 @@ static int book(struct sweep *sw, const struct trial *t, const struct attempt *a
 	return 0;
 }
 
+/* Also what takes several faults to be reached has been failed and retried then. */
+static void trial_verified(struct sweep *sw, const struct trial *t)
+{
+	if (t->kind <= TRIAL_VERIFY)
+		sweep_verified(sw, t->point);
+	else if (t->kind == TRIAL_PAIR && sw->opt->verified)
+		sw->opt->verified(sw->opt->priv, &sw->faults[sw->nr_faults - 1]);
+}
+
 /* Makes the faults of a trial and brings its operation to the golden end. */
 static int cold_trial(struct sweep *sw, const struct trial *t)
 {
@@ -485,8 +494,8 @@ static int cold_trial(struct sweep *sw, const struct trial *t)
 		sweep_retry(sw, t->op, &a);
 		ended = true;
 	}
-	if (t->kind <= TRIAL_VERIFY && !sw->nr_caught && a.delivered && a.exact && ended)
-		sweep_verified(sw, t->point);
+	if (!sw->nr_caught && a.delivered && a.exact && ended)
+		trial_verified(sw, t);
 	if (!sw->nr_caught && ended && !a.relaid)
 		return 0;
 	/* another layout cannot go on as the golden run does: its tail is run by itself */

@@ -46,7 +46,9 @@ struct sweep_options {
 	bool (*stop)(void *priv);
 	/* A point of the golden pass that no mode delivered, and why. May be NULL. */
 	void (*masked)(void *priv, const struct fi_point *point, const char *why);
-	/* A point was failed, and after that the operation reached its golden result. May be NULL.
+	/*
+	 * A point, or the last one of a pair, was failed, and after that the operation reached its
+	 * golden result. May be NULL.
 	 */
 	void (*verified)(void *priv, const struct fi_point *point);
 	/* nr points of one operation are not failed, being like this one. May be NULL. */

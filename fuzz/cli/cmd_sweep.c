@@ -32,6 +32,7 @@ static const char help[] =
 	"two\n"
 	"                      before it fail N (default 512), 0: all; the rest is counted as "
 	"pruned\n"
+	"  --coverage FILE     add what was reached and failed to FILE, see `faultline sites`\n"
 	"  --machine K=V,...   options of the machine, over those of the program\n"
 	"  --allocator NAME    malloc (default) or arena\n"
 	"  --no-isolate        in this process, without a child that may crash: for a debugger\n"
@@ -52,8 +53,20 @@ static void on_finding(void *priv, const struct finding *f)
 {
 	struct caught *c = priv;
 
+	if (c->w->ses->quiet)
+		return;
 	c->nr++;
 	worker_finding(c->w, c->p, f);
+}
+
+static void on_verified(void *priv, const struct fi_point *p)
+{
+	const struct cover_key key = {p->site, p->op_kind, p->prev, p->prev2};
+	struct caught *c = priv;
+	struct cover_entry *e = cover_find(&c->w->ses->shared->cover, &key);
+
+	if (e)
+		e->verified++;
 }
 
 static void on_masked(void *priv, const struct fi_point *point, const char *why)
@@ -62,7 +75,7 @@ static void on_masked(void *priv, const struct fi_point *point, const char *why)
 	char text[256];
 	int n;
 
-	if (c->w->ses->json)
+	if (c->w->ses->json || c->w->ses->quiet)
 		return;
 	n = snprintf(text, sizeof(text), "masked   op %" PRIu32 " %s@%s #%" PRIu32 ": %s\n",
 		     point->op, fl_class_names[fl_sites[point->site].class],
@@ -77,7 +90,7 @@ static void on_pruned(void *priv, const struct fi_point *like, u64 nr, u64 of)
 	char text[256];
 	int n;
 
-	if (c->w->ses->json)
+	if (c->w->ses->json || c->w->ses->quiet)
 		return;
 	n = snprintf(text, sizeof(text),
 		     "pruned   op %" PRIu32 " %s@%s: %" PRIu64 " of %" PRIu64
@@ -147,7 +160,7 @@ static u32 sweep_modes(const struct session *ses)
 }
 
 /* What to do about a child that died: a sweep that survives it, or one that ends before it. */
-static bool sweep_escalate(struct session *ses, const struct file_result *res)
+bool sweep_again(struct session *ses, const struct file_result *res)
 {
 	if (!ses->shared->sweep.listed) {
 		if (ses->prefix || res->cut_op == UINT32_MAX || !res->cut_op)
@@ -162,7 +175,7 @@ static bool sweep_escalate(struct session *ses, const struct file_result *res)
 	return true;
 }
 
-static void sweep_job(struct worker *w, struct file_result *res)
+void sweep_job(struct worker *w, struct file_result *res)
 {
 	struct target *t = &w->ses->shared->t;
 	struct target_options topt;
@@ -178,6 +191,7 @@ static void sweep_job(struct worker *w, struct file_result *res)
 		.single = w->ses->single,
 		.masked = on_masked,
 		.pruned = on_pruned,
+		.verified = on_verified,
 		.isolate = on_isolate,
 		.priv = &caught,
 	};
@@ -386,6 +400,8 @@ static int sweep_option(struct session *ses, int c, char **argv, void *arg)
 		return class_list(optarg, &ses->classes);
 	case 'o':
 		return mode_list(optarg, &ses->modes);
+	case 'v':
+		return coverage_open(&ses->coverage, optarg, true);
 	case 'p':
 		ses->pairs = true;
 		return 0;
@@ -408,6 +424,7 @@ int cmd_sweep(int argc, char **argv)
 		{"class", required_argument, NULL, 'c'},
 		{"mode", required_argument, NULL, 'o'},
 		{"pairs", no_argument, NULL, 'p'},
+		{"coverage", required_argument, NULL, 'v'},
 		{"single", no_argument, NULL, 's'},
 		{"like", required_argument, NULL, 'l'},
 		{"machine", required_argument, NULL, 'm'},
@@ -428,8 +445,11 @@ int cmd_sweep(int argc, char **argv)
 	ses.job = sweep_job;
 	ses.result = sweep_result;
 	ses.salvage = sweep_salvage;
-	ses.escalate = sweep_escalate;
+	ses.escalate = sweep_again;
 	status = session_files(&ses, argc, argv);
+	if (ses.coverage)
+		status = exit_worst(status, coverage_save(ses.coverage, &ses.shared->cover, true));
+	coverage_close(ses.coverage);
 	sweep_total(&ses);
 	return session_exit(&ses, status);
 }

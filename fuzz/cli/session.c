@@ -654,8 +654,11 @@ static void one_file(struct session *ses, const char *path)
 		ses->status = exit_worst(ses->status, res.code);
 		ses->errors++;
 	}
-	if (res.findings || res.sweep.artefacts)
+	if (res.findings || (res.sweep.artefacts && !ses->quiet))
 		ses->status = exit_worst(ses->status, EXIT_FINDING);
+	if (ses->coverage)
+		ses->status = exit_worst(ses->status,
+					 coverage_save(ses->coverage, &ses->shared->cover, false));
 	add_total(ses, &res);
 	ses->result(ses, path, &res);
 	ses->status = exit_worst(ses->status, output_flush());

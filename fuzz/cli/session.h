@@ -92,6 +92,8 @@ struct session {
 	u32 classes, modes; /* of a sweep, 0: all */
 	u32 like;	    /* see sweep_options */
 	bool pairs, single;
+	bool quiet;		   /* findings of the sweep are not shown */
+	struct coverage *coverage; /* or NULL: grows as programs are done */
 	job_fn job;
 	const void *job_arg;
 	result_fn result;
@@ -157,6 +159,35 @@ bool session_begin(struct session *ses, const struct command *cmd, int argc, cha
 		   int *status);
 /* Runs all FILE... The total is the caller's to print. */
 int session_files(struct session *ses, int argc, char **argv);
+
+/* ---- coverage.c: fault coverage in a file --------------------------------------------------- */
+
+struct coverage;
+
+/* Its entries by site, operation and context; the caller frees them. NULL: out of memory. */
+struct cover_entry *coverage_sorted(const struct cover *cover, u32 *nr);
+/*
+ * Adds the counts of a file. 0, EXIT_USAGE with a line that names file and line, or EXIT_ENV.
+ * Names that this build does not have are left out, and said.
+ */
+int coverage_read(struct cover *cover, const char *path);
+/* The name of a site, "-" for none. */
+const char *coverage_site(u16 site);
+/* adds: the file need not be there, and grows. The caller closes it; *c is set if 0 is returned. */
+int coverage_open(struct coverage **c, const char *path, bool adds);
+void coverage_close(struct coverage *c);
+/*
+ * Adds to the file what `now` has more than at the last time, if that was a second ago, or at once.
+ * `now` only grows.
+ */
+int coverage_save(struct coverage *c, const struct cover *now, bool force);
+/* The file's counts as they were read or saved last. */
+struct cover *coverage_sum(struct coverage *c);
+
+/* ---- cmd_sweep.c: the work of sweep and sites ----------------------------------------------- */
+
+void sweep_job(struct worker *w, struct file_result *res);
+bool sweep_again(struct session *ses, const struct file_result *res);
 
 /* ---- report.c: findings as text and JSON ---------------------------------------------------- */
 

@@ -406,10 +406,47 @@ class Sites(Cli):
         self.assertGreater(both[-1]["reached"], one[-1]["reached"])
         self.error("sites", "--coverage", self.dir / "none", code=2, says="none")
         bad = self.write("bad", "# faultline coverage 1\nnonsense\n")
+        self.error("sites", "--merge", bad, code=2, says=f"{bad}:2", stdout=subprocess.DEVNULL)
         self.error("sites", "--coverage", bad, code=2, says=f"{bad}:2", stdout=subprocess.DEVNULL)
         bad = self.write("bad", "something\n")
         self.error("sites", "--coverage", bad, code=2, says=f"{bad}:1", stdout=subprocess.DEVNULL)
 
+
+    def test_coverage_adds_up(self):
+        """Two machines merged are one that did both; two processes at once do not lose each other's."""
+        other = self.write("other.prog", GOOD.replace("8p", "9p"))
+        one, two, both, sum_ = (self.dir / n for n in ("one", "two", "both", "sum"))
+        self.cli("sites", "--coverage", one, self.good)
+        self.cli("sweep", "--coverage", two, other)
+        self.cli("sites", "--coverage", both, self.good, other)
+        merged = self.rows("sites", "--json", "--merge", one, two, "--coverage", sum_)
+        self.assertEqual(both.read_text(), sum_.read_text())
+        self.assertEqual(merged[-1]["contexts"], len(both.read_text().splitlines()) - 1)
+        self.assertLessEqual(merged[-1]["contexts_verified"], merged[-1]["contexts_failed"])
+        shared = self.dir / "shared"
+        ps = [subprocess.Popen([FAULTLINE, "sweep", "--coverage", shared, p], stdout=subprocess.DEVNULL)
+              for p in (self.good, other)]
+        self.assertEqual([p.wait(timeout=120) for p in ps], [0, 0])
+        self.assertEqual(shared.read_text(), both.read_text())
+        # of an earlier version: nothing is known of retries
+        old = self.write("old", "# faultline coverage 1\nanon_page write - - 3 2\n")
+        row = next(r for r in self.rows("sites", "--json", "--coverage", old) if r.get("name") == "anon_page")
+        self.assertEqual((row["reached"], row["failed"], row["verified"]), (3, 2, 0))
+        self.assertIn(b"anon_page", self.cli("sites", "--contexts", "--coverage", old).stdout)
+
+    def test_coverage_survives(self):
+        """Whoever is killed, the file is whole, and has what was done up to a second before."""
+        many = [self.write(f"m/{i}.prog", self.cli("gen", "--seed", i, "--ops", "60").stdout) for i in range(60)]
+        cov = self.dir / "killed"
+        p = subprocess.Popen([FAULTLINE, "sweep", "--coverage", cov, *many, *many, *many],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.time() + 60
+        while not cov.exists() and time.time() < end and p.poll() is None:
+            time.sleep(0.02)
+        p.kill()
+        p.wait()
+        self.assertTrue(cov.exists())
+        self.assertGreater(self.rows("sites", "--json", "--coverage", cov)[-1]["failed"], 20)
     def test_corpus_of_the_directory(self):
         self.error("sites", code=2, says="corpus", cwd=self.dir)
         self.write("corpus/seeds/a.prog", GOOD)
