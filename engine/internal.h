@@ -311,10 +311,49 @@ void split_huge_page_pmd(struct ctx *cx, struct mm_struct *mm, u64 addr);
  * bytes. */
 void vma_adjust_trans_huge(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end,
 			   s64 adjust_next);
-/* The flags of a VMA after MADV_HUGEPAGE or MADV_NOHUGEPAGE. -EINVAL: it can have neither. */
-int hugepage_madvise(u32 *vm_flags, u32 advice);
+/*
+ * The flags of a VMA after MADV_HUGEPAGE or MADV_NOHUGEPAGE. -EINVAL: it can have neither; -ENOMEM:
+ * khugepaged gets no slot for the mm. Locks: mmap_sem write.
+ */
+int hugepage_madvise(struct ctx *cx, const struct vm_area_struct *vma, u32 *vm_flags, u32 advice);
+/*
+ * A VMA has come to have vm_flags or a new range: khugepaged shall know of its mm if there is room
+ * for a huge page. -ENOMEM: no slot, which is for the caller to ignore or not. Locks: mmap_sem.
+ */
+int khugepaged_enter_vma_merge(struct ctx *cx, const struct vm_area_struct *vma, u32 vm_flags,
+			       enum fl_site site);
+/* A slot for the child of an mm that has one. -ENOMEM. Locks: both mmap_sem write. */
+int khugepaged_fork(struct ctx *cx, struct mm_struct *mm, const struct mm_struct *oldmm);
+void khugepaged_exit(struct ctx *cx, struct mm_struct *mm);
 /* Frees the huge page of zeroes unless it is mapped. */
 void shrink_huge_zero_page(struct ctx *cx);
+
+/* ---- mm/ksm.c (facts §10.4) ----------------------------------------------------------------- */
+
+/*
+ * The flags of a VMA after MADV_MERGEABLE or MADV_UNMERGEABLE. -ENOMEM: ksmd gets no slot for the
+ * mm. Locks: mmap_sem write.
+ */
+int ksm_madvise(struct ctx *cx, const struct vm_area_struct *vma, u32 *vm_flags, u32 advice);
+/* As khugepaged_fork() and khugepaged_exit(). */
+int ksm_fork(struct ctx *cx, struct mm_struct *mm, const struct mm_struct *oldmm);
+void ksm_exit(struct ctx *cx, struct mm_struct *mm);
+
+/* ---- mm/mm_slot.c (facts §4.13, §10.4) ------------------------------------------------------ */
+
+void mm_daemons_init(struct machine *m);
+/* The flag of an mm that says that the daemon has a slot for it. */
+u32 mm_slot_flag(enum mm_daemon_id id);
+/* A slot for an mm without one. -ENOMEM. */
+int mm_slot_enter(struct ctx *cx, enum mm_daemon_id id, struct mm_struct *mm, enum fl_site site);
+/* The mm's last user has gone. The slot goes, unless the daemon is just there. */
+void mm_slot_exit(struct ctx *cx, enum mm_daemon_id id, struct mm_struct *mm);
+/*
+ * On to the next slot. The one that the daemon leaves goes if its mm has no users any more, or if
+ * wanted(mm), called with mmap_sem held for reading, says no; wanted may be NULL.
+ */
+void mm_daemon_scan(struct ctx *cx, enum mm_daemon_id id,
+		    bool (*wanted)(struct ctx *cx, const struct mm_struct *mm));
 
 /* ---- mm/filemap.c --------------------------------------------------------------------------- */
 

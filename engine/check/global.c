@@ -207,6 +207,44 @@ static void check_slots(struct chk *c)
 	}
 }
 
+/* Each slot is of a live mm that knows of it, which is counted; then those mms are, too. */
+static void check_daemon(struct chk *c, enum mm_daemon_id id, struct totals *t)
+{
+	static const enum fl_cache caches[NR_MM_DAEMONS] = {
+		[KSMD] = CACHE_ksm_mm_slot,
+		[KHUGEPAGED] = CACHE_khugepaged_mm_slot,
+	};
+	const struct mm_daemon *d = &c->m->daemons[id];
+	struct chk_obj obj = chk_obj(OBJ_MACHINE, c->m, 0);
+	bool cursor = !d->cursor;
+	struct mm_struct *mm;
+	struct mm_slot *slot;
+	u64 nr, flagged = 0;
+
+	if (!chk_true(c, CHK_mm_slots, __func__, obj,
+		      chk_ring(&d->mm_head, chk_bound(c->m, caches[id]), &nr), "a ring of slots",
+		      "links that do not match")) {
+		t->sound = false;
+		return;
+	}
+	list_for_each_entry(slot, &d->mm_head, mm_node) {
+		cursor |= slot == d->cursor;
+		if (!chk_true(c, CHK_mm_slots, __func__, obj,
+			      chk_is_live_mm(c->m, slot->mm) && slot->mm->flags & mm_slot_flag(id),
+			      "slots of live mms that know of it", "another one"))
+			continue;
+		slot->mm->seen[SEEN_LAZY]++;
+	}
+	list_for_each_entry(mm, &c->m->mms, mms)
+		flagged += (mm->flags & mm_slot_flag(id)) != 0;
+	chk_eq(c, CHK_mm_slots, __func__, obj, flagged, nr);
+	chk_true(c, CHK_mm_slots, __func__, obj, cursor, "a cursor at one of the slots",
+		 "somewhere else");
+	chk_true(c, CHK_shared_locks, __func__, obj, !d->lock.writer && !d->lock.readers,
+		 "lock of a daemon's list: free", "held");
+	t->objects[caches[id]] += nr;
+}
+
 /* Which notifiers are on the mm's list: those that it has not released. */
 static void check_notifiers(struct chk *c, struct mm_struct *mm, struct totals *t)
 {
@@ -239,6 +277,8 @@ static void check_tasks(struct chk *c, struct totals *t)
 			check_share(c, tsk, (enum task_share)i, t);
 	}
 	check_slots(c);
+	for (unsigned int i = 0; i < NR_MM_DAEMONS; i++)
+		check_daemon(c, (enum mm_daemon_id)i, t);
 	for (unsigned int cpu = 0; cpu < m->cfg.cpus; cpu++) {
 		check_task(c, m->rqs[cpu].idle, t);
 		check_cpu(c, cpu);

@@ -49,6 +49,7 @@ enum damage {
 	DAMAGE_CHAIN,
 	DAMAGE_CACHE,
 	DAMAGE_MM_POINTER,
+	DAMAGE_DAEMONS,
 };
 
 /* A pointer that names none of the machine's objects. */
@@ -556,6 +557,8 @@ static s64 lazy_users(const struct machine *m, const struct mm_struct *mm)
 		n += m->pins[i].mm == mm && !m->pins[i].users;
 	for (unsigned int i = 0; i < NR_NOTIFIERS; i++)
 		n += m->notifiers[i].mm == mm;
+	for (unsigned int i = 0; i < NR_MM_DAEMONS; i++)
+		n += (mm->flags & mm_slot_flag((enum mm_daemon_id)i)) != 0;
 	return n;
 }
 
@@ -593,7 +596,8 @@ static void observe_mm_fields(struct observer *o, u32 n, const struct mm_struct 
 	obs(o, OBS_mm_swapents, n, 0, (u64)mm->rss_stat[MM_SWAPENTS]);
 	obs(o, OBS_mm_mmlist, n, 0, !list_empty(&mm->mmlist));
 	obs(o, OBS_mm_def_flags, n, 0, mm->def_flags);
-	obs(o, OBS_mm_flags, n, 0, mm->flags);
+	/* a slot that a call got which then failed stays, and nobody but a daemon can tell */
+	obs(o, OBS_mm_flags, n, 0, mm->flags & ~(MMF_VM_MERGEABLE | MMF_VM_HUGEPAGE));
 	obs(o, OBS_mm_start_brk, n, 0, mm->start_brk);
 	obs(o, OBS_mm_brk, n, 0, mm->brk);
 	obs(o, OBS_mm_start_stack, n, 0, mm->start_stack);
@@ -801,6 +805,27 @@ static void observe_slots(struct observer *o)
 	}
 }
 
+static void observe_daemons(struct observer *o)
+{
+	static const enum fl_cache caches[NR_MM_DAEMONS] = {
+		[KSMD] = CACHE_ksm_mm_slot,
+		[KHUGEPAGED] = CACHE_khugepaged_mm_slot,
+	};
+
+	for (u32 i = 0; i < NR_MM_DAEMONS; i++) {
+		const struct mm_daemon *d = &o->m->daemons[i];
+		const struct mm_slot *slot;
+		u64 n = 0;
+
+		list_for_each_entry(slot, &d->mm_head, mm_node) {
+			o->slab[caches[i]]--;
+			obs(o, OBS_daemon_slot, i, ++n, held_mm_number(o, slot->mm));
+			if (slot == d->cursor)
+				obs(o, OBS_daemon_cursor, i, 0, n);
+		}
+	}
+}
+
 static void observe_cpus(struct observer *o)
 {
 	for (u32 cpu = 0; cpu < o->m->cfg.cpus; cpu++) {
@@ -958,6 +983,12 @@ static bool lists_are_rings(struct observer *o)
 		damaged(o, DAMAGE_MMS);
 		ok = false;
 	}
+	for (unsigned int i = 0; i < NR_MM_DAEMONS; i++) {
+		if (!chk_ring(&m->daemons[i].mm_head, chk_bound(m, CACHE_mm_struct), &n)) {
+			damaged(o, DAMAGE_DAEMONS);
+			ok = false;
+		}
+	}
 	if (!chk_ring(&m->files, chk_bound(m, CACHE_file), &n) ||
 	    !chk_ring(&m->inodes, chk_bound(m, CACHE_inode), &n)) {
 		damaged(o, DAMAGE_FILES);
@@ -1043,6 +1074,7 @@ static void observe(struct machine *m, bool strict, bool contents, fl_obs_fn fn,
 	observe_mms(&o);
 	observe_tasks(&o);
 	observe_slots(&o);
+	observe_daemons(&o);
 	observe_cpus(&o);
 	observe_files(&o);
 	observe_inodes(&o);

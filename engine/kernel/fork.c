@@ -216,6 +216,9 @@ void mmput(struct ctx *cx, struct mm_struct *mm)
 	if (mm->owner && list_empty(&mm->owner->tasks))
 		cx->m->check_alerts++;
 
+	/* A daemon walks an mm under mmap_sem, which exit_mmap() does not take. */
+	ksm_exit(cx, mm);
+	khugepaged_exit(cx, mm);
 	exit_mmap(cx, mm);
 	set_mm_exe_file(cx, mm, NULL);
 	if (!list_empty(&mm->mmlist)) {
@@ -289,6 +292,13 @@ static int dup_mmap(struct ctx *cx, struct mm_struct *mm, struct mm_struct *oldm
 	mm->shared_vm = oldmm->shared_vm;
 	mm->exec_vm = oldmm->exec_vm;
 	mm->stack_vm = oldmm->stack_vm;
+
+	retval = ksm_fork(cx, mm, oldmm);
+	if (retval)
+		goto out;
+	retval = khugepaged_fork(cx, mm, oldmm);
+	if (retval)
+		goto out;
 
 	for (mpnt = oldmm->mmap; mpnt; mpnt = mpnt->vm_next) {
 		struct file *file;

@@ -80,6 +80,7 @@ struct machine *machine_create(const struct machine_config *cfg, const struct fl
 	INIT_LIST_HEAD(&m->inodes);
 	INIT_LIST_HEAD(&m->files);
 	mm_holders_init(m);
+	mm_daemons_init(m);
 	fl_lock_init(&m->pgd_lock, LOCK_pgd_lock);
 	mm_init_struct(m, &m->init_mm);
 	m->next_pid = 1;

@@ -115,6 +115,19 @@ static bool hpage_fits(const struct machine *m, const struct vm_area_struct *vma
 	       haddr + hpage_size(m) > haddr;
 }
 
+/* khugepaged shall go to vma's mm: 0, also if it does already or is not to, or -ENOMEM. */
+static int khugepaged_enter(struct ctx *cx, const struct vm_area_struct *vma, u32 vm_flags,
+			    enum fl_site site)
+{
+	const struct machine *m = cx->m;
+
+	if (vma->vm_mm->flags & MMF_VM_HUGEPAGE || vm_flags & VM_NOHUGEPAGE)
+		return 0;
+	if (m->cfg.thp == 1 || (m->cfg.thp == 2 && vm_flags & VM_HUGEPAGE))
+		return mm_slot_enter(cx, KHUGEPAGED, vma->vm_mm, site);
+	return 0;
+}
+
 static void map_new_huge_page(struct ctx *cx, struct vm_area_struct *vma, u64 haddr,
 			      struct page *pmd, unsigned int idx, struct page *page)
 {
@@ -135,6 +148,8 @@ static unsigned int do_huge_pmd_anonymous_page(struct ctx *cx, struct vm_area_st
 	if (!hpage_fits(cx->m, vma, haddr))
 		return VM_FAULT_FALLBACK;
 	if (anon_vma_prepare(cx, vma))
+		goto out;
+	if (khugepaged_enter(cx, vma, vma->vm_flags, SITE_khugepaged_fault_slot))
 		goto out;
 
 	if (write) {
@@ -524,13 +539,49 @@ void vma_adjust_trans_huge(struct ctx *cx, struct vm_area_struct *vma, u64 start
 
 /* ---- advice, and gathering small pages (facts §7.18, §22) ------------------------------------ */
 
-int hugepage_madvise(u32 *vm_flags, u32 advice)
+int khugepaged_enter_vma_merge(struct ctx *cx, const struct vm_area_struct *vma, u32 vm_flags,
+			       enum fl_site site)
+{
+	u64 size = hpage_size(cx->m);
+
+	/* what has no pages yet is for the first fault to register */
+	if (!vma->anon_vma || !vma_is_anonymous(vma) || vm_flags & VM_SPECIAL)
+		return 0;
+	if (((vma->vm_start + size - 1) & ~(size - 1)) >= (vma->vm_end & ~(size - 1)))
+		return 0;
+	return khugepaged_enter(cx, vma, vm_flags, site);
+}
+
+int khugepaged_fork(struct ctx *cx, struct mm_struct *mm, const struct mm_struct *oldmm)
+{
+	if (!(oldmm->flags & MMF_VM_HUGEPAGE))
+		return 0;
+	return mm_slot_enter(cx, KHUGEPAGED, mm, SITE_khugepaged_fork_slot);
+}
+
+void khugepaged_exit(struct ctx *cx, struct mm_struct *mm)
+{
+	if (mm->flags & MMF_VM_HUGEPAGE)
+		mm_slot_exit(cx, KHUGEPAGED, mm);
+}
+
+/* Who has been registered stays so: what the mm maps later may have use for huge pages again. */
+void khugepaged_scan(struct ctx *cx)
+{
+	mm_daemon_scan(cx, KHUGEPAGED, NULL);
+}
+
+int hugepage_madvise(struct ctx *cx, const struct vm_area_struct *vma, u32 *vm_flags, u32 advice)
 {
 	if (*vm_flags & (VM_SPECIAL | VM_SHARED | VM_MAYSHARE))
 		return -EINVAL;
 	*vm_flags &= ~(VM_HUGEPAGE | VM_NOHUGEPAGE);
-	*vm_flags |= advice == MADV_HUGEPAGE ? VM_HUGEPAGE : VM_NOHUGEPAGE;
-	return 0;
+	if (advice == MADV_NOHUGEPAGE) {
+		*vm_flags |= VM_NOHUGEPAGE;
+		return 0;
+	}
+	*vm_flags |= VM_HUGEPAGE;
+	return khugepaged_enter_vma_merge(cx, vma, *vm_flags, SITE_khugepaged_madvise_slot);
 }
 
 /* Nobody else may have any of the pages; one must be there, and one writable and in use. */
@@ -616,7 +667,9 @@ s64 khugepaged_step(struct ctx *cx, u64 addr)
 	pmd = pmd_lookup(cx->m, mm, haddr);
 	idx = pt_index(geo, pmd_level(geo), haddr);
 	pt = pmd ? pt_table(cx->m, pmd, idx) : NULL;
-	if (!pt || !can_collapse(cx, pt))
+	/* The daemon does not come by, or finds nothing to do. */
+	ret = 0;
+	if (!(mm->flags & MMF_VM_HUGEPAGE) || !pt || !can_collapse(cx, pt))
 		goto out;
 	ret = -ENOMEM;
 	huge = alloc_huge_page(cx, SITE_collapse_page);

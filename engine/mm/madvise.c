@@ -5,7 +5,7 @@
  */
 #include "internal.h"
 
-static bool madvise_behavior_valid(u32 behavior)
+static bool madvise_behavior_valid(const struct ctx *cx, u32 behavior)
 {
 	switch (behavior) {
 	case MADV_NORMAL:
@@ -21,6 +21,9 @@ static bool madvise_behavior_valid(u32 behavior)
 	case MADV_HUGEPAGE:
 	case MADV_NOHUGEPAGE:
 		return true;
+	case MADV_MERGEABLE:
+	case MADV_UNMERGEABLE:
+		return cx->m->cfg.ksm;
 	default:
 		return false;
 	}
@@ -32,8 +35,9 @@ static bool madvise_need_mmap_write(u32 behavior)
 	return behavior != MADV_WILLNEED && behavior != MADV_DONTNEED && behavior != MADV_REMOVE;
 }
 
-/* The flags that vma is advised to have, or -EINVAL. */
-static int advised_flags(const struct vm_area_struct *vma, u32 behavior, u32 *new_flags)
+/* The flags that vma is advised to have, or -EINVAL, or -ENOMEM for want of a daemon's slot. */
+static int advised_flags(struct ctx *cx, const struct vm_area_struct *vma, u32 behavior,
+			 u32 *new_flags)
 {
 	*new_flags = vma->vm_flags;
 	switch (behavior) {
@@ -57,9 +61,12 @@ static int advised_flags(const struct vm_area_struct *vma, u32 behavior, u32 *ne
 	case MADV_DONTDUMP:
 		*new_flags |= VM_DONTDUMP;
 		break;
+	case MADV_MERGEABLE:
+	case MADV_UNMERGEABLE:
+		return ksm_madvise(cx, vma, new_flags, behavior);
 	case MADV_HUGEPAGE:
 	case MADV_NOHUGEPAGE:
-		return hugepage_madvise(new_flags, behavior);
+		return hugepage_madvise(cx, vma, new_flags, behavior);
 	default: /* MADV_DODUMP */
 		if (vma->vm_flags & VM_SPECIAL)
 			return -EINVAL;
@@ -76,9 +83,10 @@ static int madvise_behavior(struct ctx *cx, struct vm_area_struct *vma,
 	u32 new_flags;
 	int error;
 
-	error = advised_flags(vma, behavior, &new_flags);
+	/* Want of memory is nothing that advice should fail with: "again", says the interface. */
+	error = advised_flags(cx, vma, behavior, &new_flags);
 	if (error)
-		return error;
+		return error == -ENOMEM ? -EAGAIN : error;
 	if (new_flags == vma->vm_flags) {
 		*prev = vma;
 		return 0;
@@ -91,7 +99,6 @@ static int madvise_behavior(struct ctx *cx, struct vm_area_struct *vma,
 		goto success;
 	}
 	*prev = vma;
-	/* Want of memory is nothing that advice should fail with: "again", says the interface. */
 	if (start != vma->vm_start && split_vma(cx, mm, vma, start, true))
 		return -EAGAIN;
 	if (end != vma->vm_end && split_vma(cx, mm, vma, end, false))
@@ -198,7 +205,7 @@ s64 sys_madvise(struct ctx *cx, u64 start, u64 len_in, u32 behavior)
 	bool write;
 	int error;
 
-	if (!mm || !madvise_behavior_valid(behavior))
+	if (!mm || !madvise_behavior_valid(cx, behavior))
 		return -EINVAL;
 	if (offset_in_page(start))
 		return -EINVAL;

@@ -121,6 +121,7 @@ int expand_stack(struct ctx *cx, struct vm_area_struct *vma, u64 address)
 	vm_stat_account(mm, vma->vm_flags, vma->vm_file, (s64)grow);
 	err = vma_adjust(cx, vma, address, vma->vm_end, vma->vm_pgoff - grow, NULL);
 	BUG_ON(cx, err); /* what only moves its start needs nothing of a neighbour */
+	(void)khugepaged_enter_vma_merge(cx, vma, vma->vm_flags, SITE_khugepaged_merge_slot);
 	return 0;
 }
 

@@ -29,6 +29,8 @@ static const struct {
 	[CACHE_signal_struct] = {"signal_cache", sizeof(struct signal_struct), 8},
 	[CACHE_nsproxy] = {"nsproxy", sizeof(struct nsproxy), 8},
 	[CACHE_io_context] = {"blkdev_ioc", sizeof(struct io_context), 8},
+	[CACHE_ksm_mm_slot] = {"ksm_mm_slot", sizeof(struct mm_slot), 8},
+	[CACHE_khugepaged_mm_slot] = {"khugepaged_mm_slot", sizeof(struct mm_slot), 8},
 };
 
 int kmem_caches_init(struct machine *m)

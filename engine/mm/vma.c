@@ -564,6 +564,16 @@ static const struct vm_area_struct *faulted_area(const struct ctx *cx,
 	return vma && vma->anon_vma == anon_vma && vma->vm_start <= addr ? vma : NULL;
 }
 
+/* The end of a merge. That khugepaged is not told is nothing that it could fail for. */
+static struct vm_area_struct *merged(struct ctx *cx, struct vm_area_struct *vma, u32 vm_flags,
+				     int err)
+{
+	if (err)
+		return NULL;
+	(void)khugepaged_enter_vma_merge(cx, vma, vm_flags, SITE_khugepaged_merge_slot);
+	return vma;
+}
+
 struct vm_area_struct *vma_merge(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *prev,
 				 u64 addr, u64 end, u32 vm_flags, struct anon_vma *anon_vma,
 				 struct file *file, pgoff_t pgoff)
@@ -594,7 +604,7 @@ struct vm_area_struct *vma_merge(struct ctx *cx, struct mm_struct *mm, struct vm
 		else
 			/* cases 2, 5, 7 */
 			err = vma_adjust(cx, prev, prev->vm_start, end, prev->vm_pgoff, NULL);
-		return err ? NULL : prev;
+		return merged(cx, prev, vm_flags, err);
 	}
 
 	if (with_next) {
@@ -605,7 +615,7 @@ struct vm_area_struct *vma_merge(struct ctx *cx, struct mm_struct *mm, struct vm
 			/* cases 3 (area is next) and 8 */
 			err = vma_adjust(cx, area, addr, next->vm_end, next->vm_pgoff - pglen,
 					 NULL);
-		return err ? NULL : area;
+		return merged(cx, area, vm_flags, err);
 	}
 	return NULL;
 }

@@ -57,6 +57,8 @@ typedef struct task_struct task_struct;
 typedef struct mmu_notifier mmu_notifier;
 typedef struct mmu_notifier_mm mmu_notifier_mm;
 typedef struct mm_holder mm_holder;
+typedef struct mm_slot mm_slot;
+typedef struct mm_daemon mm_daemon;
 typedef struct kmem_cache kmem_cache;
 typedef struct tlb_entry tlb_entry;
 typedef struct tlb tlb;
@@ -225,6 +227,13 @@ static void find_objects(struct objects *o, struct machine *m, const char *type)
 		add(o, !strcmp(type, "mmu_notifier") ? &m->notifiers[i] : NULL);
 	for (unsigned int i = 0; i < NR_MM_PINS; i++)
 		add(o, !strcmp(type, "mm_holder") ? &m->pins[i] : NULL);
+	for (unsigned int i = 0; i < NR_MM_DAEMONS; i++) {
+		struct mm_slot *slot;
+
+		add(o, !strcmp(type, "mm_daemon") ? &m->daemons[i] : NULL);
+		list_for_each_entry(slot, &m->daemons[i].mm_head, mm_node)
+			add(o, !strcmp(type, "mm_slot") ? slot : NULL);
+	}
 	if (!strcmp(type, "swap_info"))
 		add(o, &m->swap);
 	for (u32 i = 1; !strcmp(type, "swap_slot") && i < m->swap.max; i++)
@@ -389,6 +398,9 @@ static void each_field_is_noticed(void **state)
 				 fx_addr(24));
 		fx_write(&ws[i].fx, 3, 0x501);
 		assert_int_equal(notifier_register(&ws[i].fx.cx, 1), 0);
+		assert_int_equal(sys_madvise(&ws[i].fx.cx, fx_addr(0), PAGE_SIZE, MADV_MERGEABLE),
+				 0);
+		ksmd_scan(&ws[i].fx.cx);
 		assert_int_equal(mm_pin(&ws[i].fx.cx, 0, true), 0);
 		assert_int_equal(mm_pin(&ws[i].fx.cx, 1, false), 0);
 		assert_int_equal(fl_check_machine(ws[i].m, NULL, NULL, NULL), 0);
@@ -406,6 +418,7 @@ static void each_field_is_noticed(void **state)
 		assert_int_equal(notifier_unregister(&ws[i].fx.cx, 1), 0);
 		assert_int_equal(mm_unpin(&ws[i].fx.cx, 0), 0);
 		assert_int_equal(mm_unpin(&ws[i].fx.cx, 1), 0);
+		ksmd_scan(&ws[i].fx.cx);
 		world_destroy(&ws[i]);
 	}
 }

@@ -601,6 +601,41 @@ static void break_notifier_released(struct world *w)
 	POKE(w, w->m->notifiers[0].released, 2);
 }
 
+static struct mm_slot *first_slot(struct world *w)
+{
+	return list_first_entry(&w->m->daemons[KHUGEPAGED].mm_head, struct mm_slot, mm_node);
+}
+
+static void break_mm_slots(struct world *w)
+{
+	POKE(w, w->child_mm->flags, w->child_mm->flags & ~MMF_VM_HUGEPAGE);
+}
+
+static void break_mm_slots_count(struct world *w)
+{
+	POKE(w, w->child_mm->flags, w->child_mm->flags | MMF_VM_MERGEABLE);
+}
+
+static void break_mm_slot_mm(struct world *w)
+{
+	POKE(w, first_slot(w)->mm, (struct mm_struct *)(void *)w->parent);
+}
+
+static void break_mm_slots_ring(struct world *w)
+{
+	POKE(w, first_slot(w)->mm_node.next, &w->mm->mms);
+}
+
+static void break_mm_slots_cursor(struct world *w)
+{
+	POKE(w, w->m->daemons[KSMD].cursor, first_slot(w));
+}
+
+static void break_mm_slots_lock(struct world *w)
+{
+	POKE(w, w->m->daemons[KSMD].lock.writer, true);
+}
+
 static void break_task_usage(struct world *w)
 {
 	POKE(w, w->child->usage.counter, 2);
@@ -998,6 +1033,16 @@ static const struct breakage breakages[] = {
 	{"mm_list", "machine", "a ring of mms", NULL, break_mm_ring, false, NULL},
 	{"mm_holders", "machine", "pins of live mms", "one of an mm that has been freed",
 	 break_mm_holders, false, NULL},
+	{"mm_slots", "machine", "slots of live mms that know of it", NULL, break_mm_slots, false,
+	 "thp=always"},
+	{"mm_slots", "machine", "1", "0", break_mm_slots_count, false, NULL},
+	{"mm_slots", "machine", "slots of live mms that know of it", NULL, break_mm_slot_mm, false,
+	 "thp=always"},
+	{"mm_slots", "machine", "a ring of slots", NULL, break_mm_slots_ring, false, "thp=always"},
+	{"mm_slots", "machine", "a cursor at one of the slots", NULL, break_mm_slots_cursor, false,
+	 "thp=always"},
+	{"shared_locks", "machine", "lock of a daemon's list: free", "held", break_mm_slots_lock,
+	 false, NULL},
 	{"notifier_open", "machine", "0", "2", break_notifier_open, false, NULL},
 	{"notifier_list", "mm#0", "1", "0", break_notifier_list, false, NULL},
 	{"notifier_released", "machine", "1", "2", break_notifier_released, false, NULL},

@@ -582,8 +582,11 @@ static void no_field_is_idle(void **state)
 
 		world_create(&w, options[i]);
 		do_read_ahead(&w);
+		khugepaged_scan(&w.fx.cx);
 		fl_observe(w.m, false, count_record, &semantic);
 		fl_observe(w.m, true, count_record, &strict);
+		while (w.m->daemons[KHUGEPAGED].cursor)
+			khugepaged_scan(&w.fx.cx);
 		world_destroy(&w);
 	}
 	for (unsigned int i = 0; i < fl_nr_obs_fields; i++) {

@@ -49,10 +49,13 @@ const struct flag_word clone_words[] = {
 const unsigned int nr_clone_words = ARRAY_SIZE(clone_words);
 
 const struct flag_word advice_words[] = {
-	{"normal", MADV_NORMAL},     {"random", MADV_RANDOM},	  {"sequential", MADV_SEQUENTIAL},
-	{"willneed", MADV_WILLNEED}, {"dontneed", MADV_DONTNEED}, {"remove", MADV_REMOVE},
-	{"dontfork", MADV_DONTFORK}, {"dofork", MADV_DOFORK},	  {"dontdump", MADV_DONTDUMP},
-	{"dodump", MADV_DODUMP},     {"hugepage", MADV_HUGEPAGE}, {"nohugepage", MADV_NOHUGEPAGE},
+	{"normal", MADV_NORMAL},	 {"random", MADV_RANDOM},
+	{"sequential", MADV_SEQUENTIAL}, {"willneed", MADV_WILLNEED},
+	{"dontneed", MADV_DONTNEED},	 {"remove", MADV_REMOVE},
+	{"dontfork", MADV_DONTFORK},	 {"dofork", MADV_DOFORK},
+	{"dontdump", MADV_DONTDUMP},	 {"dodump", MADV_DODUMP},
+	{"hugepage", MADV_HUGEPAGE},	 {"nohugepage", MADV_NOHUGEPAGE},
+	{"mergeable", MADV_MERGEABLE},	 {"unmergeable", MADV_UNMERGEABLE},
 };
 const unsigned int nr_advice_words = ARRAY_SIZE(advice_words);
 
@@ -149,7 +152,9 @@ static const struct {
 	{ARG_MCL, "mlockall flags", "words of `current\\|future\\|onfault`, or `0`"},
 	{ARG_ADVICE, "advice",
 	 "one of `normal`, `random`, `sequential`, `willneed`, `dontneed`, `remove`, `dontfork`, "
-	 "`dofork`, `dontdump`, `dodump`, `hugepage`, `nohugepage`, or a number"},
+	 "`dofork`, `dontdump`, `dodump`, `hugepage`, `nohugepage`, `mergeable`, `unmergeable`, or "
+	 "a "
+	 "number"},
 	{ARG_MREMAP, "mremap flags", "words of `maymove\\|fixed`, or `0`"},
 };
 

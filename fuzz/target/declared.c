@@ -43,6 +43,8 @@ static const struct fallback {
 	 "the huge page is split and the page that is written copied"},
 	{SITE_huge_cow_small, NR_OPS, SITE_cow_page, true,
 	 "the huge page is split and the page that is written copied"},
+	{SITE_khugepaged_merge_slot, NR_OPS, SITE_none, true,
+	 "khugepaged learns of the mm from a fault or another merge"},
 };
 
 /*
@@ -1161,6 +1163,8 @@ static const char *madvise_exception(const struct target *t, const struct op *o,
 		{MADV_DODUMP, VM_DONTDUMP, 0},
 		{MADV_HUGEPAGE, VM_NOHUGEPAGE, VM_HUGEPAGE},
 		{MADV_NOHUGEPAGE, VM_HUGEPAGE, VM_NOHUGEPAGE},
+		{MADV_MERGEABLE, 0, VM_MERGEABLE},
+		{MADV_UNMERGEABLE, VM_MERGEABLE, 0},
 	};
 
 	if (!range_of(t, o, c))

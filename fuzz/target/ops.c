@@ -333,6 +333,12 @@ void target_do_op(struct target *t, void *arg)
 	case OP_swapoff:
 		set_errno_or_value(out, sys_swapoff(&t->cx));
 		break;
+	case OP_ksmd:
+		ksmd_scan(&t->cx);
+		break;
+	case OP_khugepaged_scan:
+		khugepaged_scan(&t->cx);
+		break;
 	case NR_OPS:
 		break;
 	}

@@ -296,6 +296,8 @@ static bool touches_all(enum op_code code)
 	case OP_truncate:
 	case OP_swap_out:
 	case OP_swapoff:
+	case OP_ksmd:
+	case OP_khugepaged_scan:
 		return true;
 	default:
 		return false;

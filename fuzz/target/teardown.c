@@ -80,6 +80,15 @@ static void end_all(struct target *t, void *arg)
 		t->cx.steps = target_step_budget(t->m);
 		mm_unpin(&t->cx, i);
 	}
+	/* and daemons with the mm that they are at once they move on */
+	for (unsigned int i = 0; i < NR_MM_DAEMONS; i++)
+		while (t->m->daemons[i].cursor) {
+			t->cx.steps = target_step_budget(t->m);
+			if (i == KSMD)
+				ksmd_scan(&t->cx);
+			else
+				khugepaged_scan(&t->cx);
+		}
 	for (unsigned int cpu = 0; cpu < t->m->cfg.cpus; cpu++)
 		target_switch_to(t, cpu, NULL);
 	t->cx.steps = target_step_budget(t->m);

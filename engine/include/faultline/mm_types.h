@@ -36,6 +36,7 @@
 #define VM_MIXEDMAP    0x10000000u
 #define VM_HUGEPAGE    0x20000000u
 #define VM_NOHUGEPAGE  0x40000000u
+#define VM_MERGEABLE   0x80000000u
 
 #define VM_ACCESS_FLAGS		  (VM_READ | VM_WRITE | VM_EXEC)
 #define VM_SPECIAL		  (VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP)
@@ -47,6 +48,8 @@
 
 #define MMF_INIT_MASK	 0x7ffu
 #define MMF_DUMP_DEFAULT 0x00cu
+#define MMF_VM_MERGEABLE 0x10000u /* ksmd has a slot for the mm */
+#define MMF_VM_HUGEPAGE	 0x20000u /* khugepaged has one */
 
 /*
  * Fields named `seen` are working memory of the checkers (check/): counts and numbers of a walk.
@@ -523,6 +526,28 @@ struct mm_holder {
 #define NR_NOTIFIERS 4u
 #define NR_MM_PINS   4u
 
+/*
+ * Daemons that go round the mms that have something for them. A flag of the mm says that it has a
+ * slot, which holds one mm_count. The slot that the cursor is at belongs to the daemon: when its mm
+ * ends meanwhile, the struct stays until the daemon has moved on (facts §4.13, §10.4).
+ */
+enum mm_daemon_id {
+	KSMD,
+	KHUGEPAGED,
+	NR_MM_DAEMONS
+};
+
+struct mm_slot {
+	struct mm_struct *mm;
+	struct list_head mm_node; /* on the daemon's list */
+};
+
+struct mm_daemon {
+	struct list_head mm_head; /* slots, in the order of the round */
+	struct mm_slot *cursor;	  /* NULL between two rounds */
+	fl_lock_t lock;
+};
+
 /* ---- swap (facts §6.4, §20) ----------------------------------------------------------------- */
 
 /*
@@ -577,6 +602,8 @@ enum fl_cache {
 	CACHE_signal_struct,
 	CACHE_nsproxy,
 	CACHE_io_context,
+	CACHE_ksm_mm_slot,
+	CACHE_khugepaged_mm_slot,
 	NR_CACHES
 };
 
@@ -643,6 +670,7 @@ struct machine {
 	u32 nr_mms;
 	struct mmu_notifier notifiers[NR_NOTIFIERS];
 	struct mm_holder pins[NR_MM_PINS];
+	struct mm_daemon daemons[NR_MM_DAEMONS];
 
 	s64 vm_committed_as; /* pages */
 	u64 nr_shmem;	     /* page-cache pages of shmem objects: no file holds their content */

@@ -35,18 +35,20 @@
 #define MAP_NONBLOCK	    0x10000u /* with POPULATE: only what is there; so nothing */
 #define MAP_STACK	    0x20000u
 
-#define MADV_NORMAL	0u
-#define MADV_RANDOM	1u
-#define MADV_SEQUENTIAL 2u
-#define MADV_WILLNEED	3u
-#define MADV_DONTNEED	4u
-#define MADV_REMOVE	9u
-#define MADV_DONTFORK	10u
-#define MADV_DOFORK	11u
-#define MADV_HUGEPAGE	14u
-#define MADV_NOHUGEPAGE 15u
-#define MADV_DONTDUMP	16u
-#define MADV_DODUMP	17u
+#define MADV_NORMAL	 0u
+#define MADV_RANDOM	 1u
+#define MADV_SEQUENTIAL	 2u
+#define MADV_WILLNEED	 3u
+#define MADV_DONTNEED	 4u
+#define MADV_REMOVE	 9u
+#define MADV_DONTFORK	 10u
+#define MADV_DOFORK	 11u
+#define MADV_MERGEABLE	 12u
+#define MADV_UNMERGEABLE 13u
+#define MADV_HUGEPAGE	 14u
+#define MADV_NOHUGEPAGE	 15u
+#define MADV_DONTDUMP	 16u
+#define MADV_DODUMP	 17u
 
 #define MLOCK_ONFAULT 1u
 #define MCL_CURRENT   1u
@@ -119,9 +121,10 @@ s64 sys_munlockall(struct ctx *cx);
 /*
  * Advice about [addr, addr + len). 0, or: EINVAL unknown advice, unaligned addr, length or end that
  * wraps, DONTNEED and REMOVE of locked memory, REMOVE of private anonymous memory, DODUMP of a
- * special mapping; ENOMEM a hole, all else done; EAGAIN too many VMAs or no memory for one; EBADF
- * WILLNEED of what has no file; EACCES REMOVE of what is not shared and writable; EOPNOTSUPP REMOVE
- * of a file. What lies before the place of the failure has been done.
+ * special mapping, MERGEABLE without the ksm option; ENOMEM a hole, all else done; EAGAIN too many
+ * VMAs, no memory for one or for a daemon's slot; EBADF WILLNEED of what has no file; EACCES REMOVE
+ * of what is not shared and writable; EOPNOTSUPP REMOVE of a file. What lies before the place of
+ * the failure has been done.
  */
 s64 sys_madvise(struct ctx *cx, u64 addr, u64 len, u32 advice);
 /* Returns the current break; a refusal leaves it where it was. */
@@ -252,10 +255,18 @@ void free_swap_count_continuations(struct ctx *cx);
 void module_set_going(struct machine *m, unsigned int binfmt, bool going);
 /*
  * One step of the daemon that makes huge pages of small ones, on the caller's mm and the huge
- * page's range that addr lies in. 0; -EINVAL, nothing done: no mapping or no pages that could be
- * one; -ENOMEM, nothing done. Not a system call. Source: facts §22.
+ * page's range that addr lies in. 0, also when there is nothing to gather or the daemon has no slot
+ * for the mm; -EINVAL no mapping that could have a huge page there; -ENOMEM, nothing done. Not a
+ * system call. Source: facts §22.
  */
 s64 khugepaged_step(struct ctx *cx, u64 addr);
+/*
+ * The daemons that go round the mms that have a slot (facts §4.13, §10.4) come to the next one; the
+ * slot of the one before goes if its mm has ended or, for ksmd, has nothing mergeable. Pages are
+ * not merged. Not system calls; they cannot fail.
+ */
+void ksmd_scan(struct ctx *cx);
+void khugepaged_scan(struct ctx *cx);
 /*
  * The kernel maps more of its half: the n-th top-level entry of it, counted from the lowest and
  * modulo their number, is there from now on, in every address space. 0, or -EEXIST.
