@@ -532,6 +532,29 @@ static s64 madvise_split(struct fixture *fx)
 	return advise(fx, 1, 2, MADV_DONTFORK);
 }
 
+static s64 mergeable_no_slot(struct fixture *fx)
+{
+	fx_mmap(fx, 0, 3, RW);
+	fx->fail[SITE_ksm_madvise_slot] = true;
+	return advise(fx, 1, 2, MADV_MERGEABLE);
+}
+
+static s64 mergeable(struct fixture *fx)
+{
+	fx_mmap(fx, 0, 3, RW);
+	return advise(fx, 1, 2, MADV_MERGEABLE);
+}
+
+static s64 hugepage_no_slot(struct fixture *fx)
+{
+	u64 page = (hpage_size(fx->m) - FX_BASE % hpage_size(fx->m)) >> PAGE_SHIFT;
+
+	fx_mmap(fx, page, page + 2 * hpage_nr(fx->m), RW);
+	fx_write(fx, page, 1);
+	fx->fail[SITE_khugepaged_madvise_slot] = true;
+	return advise(fx, page, page + 2 * hpage_nr(fx->m), MADV_HUGEPAGE);
+}
+
 static s64 willneed_anonymous(struct fixture *fx)
 {
 	fx_mmap(fx, 0, 1, RW);
@@ -768,6 +791,9 @@ static const struct row rows[] = {
 	{"madvise", "DONTNEED of locked", madvise_locked, -EINVAL, NULL},
 	{"madvise", "hole", madvise_hole, -ENOMEM, NULL},
 	{"madvise", "no VMA to split", madvise_split, -EAGAIN, NULL},
+	{"madvise", "MERGEABLE without a slot", mergeable_no_slot, -EAGAIN, NULL},
+	{"madvise", "MERGEABLE without ksmd", mergeable, -EINVAL, "ksm=0"},
+	{"madvise", "HUGEPAGE without a slot", hugepage_no_slot, -EAGAIN, "thp=madvise"},
 	{"madvise", "WILLNEED without a file", willneed_anonymous, -EBADF, NULL},
 	{"madvise", "REMOVE of private", remove_private_file, -EACCES, NULL},
 	{"madvise", "REMOVE of a plain file", remove_plain_file, -EOPNOTSUPP, NULL},
@@ -840,7 +866,6 @@ static void rows_that_are_missing(void **state)
 		{"F-60", "io_setup, io_destroy: EINVAL, EAGAIN, ENOMEM, EFAULT"},
 		{"F-76", "execve while a core is dumped: EINTR"},
 		{"F-36", "mremap: errno of ->mremap()"},
-		{"F-21", "madvise MERGEABLE without a slot: EAGAIN"},
 	};
 	unsigned int wrong = 0;
 

@@ -55,20 +55,21 @@ static void test_round_trip(void **state)
 /* The same everywhere, as long as ops.def and sites.def say the same. */
 static void test_known_seed(void **state)
 {
-	static const char want[] = "# faultline 1\n"
-				   "machine teardown=oldest\n"
-				   "t0: yield()\n"
-				   "t0: r0 = mmap(0x0, 1p, none, private|anon|locked)\n"
-				   "t0: t1 = fork()\n"
-				   "t1: r1 = mmap(0x0, 1p, none, shared|anon)\n"
-				   "t0: r2 = mmap(0x0, 1p, none, private|anon)\n"
-				   "t0: write(brk+2p, 1) !ctor:1\n"
-				   "t0: modify_ldt(0xa4d, 0x1df)\n"
-				   "t1: read(w+36p)\n"
-				   "t0: mlock(r2, 5p)\n"
-				   "t1: t2 = vfork()\n"
-				   "t0: read(r2+0x2e6)\n"
-				   "t0: t3 = fork()\n";
+	static const char want[] =
+		"# faultline 1\n"
+		"machine teardown=oldest\n"
+		"t0: r0 = mmap(w+56p, 0x1cfc, w, shared|anon|fixed|noreserve) !slab:1\n"
+		"t0: r1 = mmap(w+29p, 9p, rw, private|anon)\n"
+		"t0: r2 = mmap(0x0, 4p, rw, private|anon)\n"
+		"t0: r3 = mmap(w+34p, 3p, none, private|anon|fixed)\n"
+		"t0: mlock(r2+3p, 1p)\n"
+		"t0: t1 = fork()\n"
+		"t0: read(r0)\n"
+		"t1: r4 = mmap(w+51p, 11p, rwx, private|anon|fixed|populate)\n"
+		"t1: madvise(r0+1p, 7p, dontneed) !any:2\n"
+		"t0: munlock(r0+1p, 1p)\n"
+		"t0: madvise(r2+1p, 3p, dodump) !any:2\n"
+		"t1: mlock(r4, 15p)\n";
 	struct program p;
 	char *text;
 
