@@ -113,6 +113,11 @@ static void check_task(struct chk *c, struct task_struct *tsk, struct totals *t)
 		on_cpu += m->rqs[cpu].curr == tsk;
 	chk_eq(c, CHK_task_usage, __func__, obj, (tsk->state != TASK_DEAD) + on_cpu,
 	       (u64)(s64)atomic_read(&tsk->usage));
+	if (tsk->mempolicy) {
+		chk_eq(c, CHK_policy_refs, __func__, obj, 1,
+		       (u64)(s64)atomic_read(&tsk->mempolicy->refcnt));
+		t->objects[CACHE_numa_policy]++;
+	}
 	t->objects[CACHE_pid] += tsk->pid_obj != NULL;
 	if (tsk->stack)
 		tsk->stack->seen[SEEN_MAPPED]++;
@@ -362,6 +367,7 @@ static void check_mms(struct chk *c, struct totals *t)
 		}
 		check_chains(c, mm, t);
 		t->objects[CACHE_vm_area_struct] += s.nr_vmas;
+		t->objects[CACHE_numa_policy] += s.nr_policies;
 		t->account_pages += s.account_pages;
 	}
 	list_for_each_entry(tsk, &m->tasks, tasks) {

@@ -58,6 +58,7 @@ typedef struct mmu_notifier mmu_notifier;
 typedef struct mmu_notifier_mm mmu_notifier_mm;
 typedef struct mm_holder mm_holder;
 typedef struct mm_slot mm_slot;
+typedef struct mempolicy mempolicy;
 typedef struct mm_daemon mm_daemon;
 typedef struct kmem_cache kmem_cache;
 typedef struct tlb_entry tlb_entry;
@@ -135,6 +136,8 @@ static void add_of_vmas(struct objects *o, struct machine *m, const char *type)
 
 			if (!strcmp(type, "vm_area_struct"))
 				add(o, vma);
+			if (!strcmp(type, "mempolicy"))
+				add(o, vma->vm_policy);
 			list_for_each_entry(avc, &vma->anon_vma_chain, same_vma)
 				add(o, !strcmp(type, "anon_vma_chain") ? (void *)avc
 				       : !strcmp(type, "anon_vma")     ? (void *)avc->anon_vma
@@ -401,6 +404,7 @@ static void each_field_is_noticed(void **state)
 		assert_int_equal(sys_madvise(&ws[i].fx.cx, fx_addr(0), PAGE_SIZE, MADV_MERGEABLE),
 				 0);
 		ksmd_scan(&ws[i].fx.cx);
+		assert_int_equal(sys_set_mempolicy(&ws[i].fx.cx, MPOL_BIND, 1), 0);
 		assert_int_equal(mm_pin(&ws[i].fx.cx, 0, true), 0);
 		assert_int_equal(mm_pin(&ws[i].fx.cx, 1, false), 0);
 		assert_int_equal(fl_check_machine(ws[i].m, NULL, NULL, NULL), 0);

@@ -636,6 +636,17 @@ static void break_mm_slots_lock(struct world *w)
 	POKE(w, w->m->daemons[KSMD].lock.writer, true);
 }
 
+static void break_policy_refs(struct world *w)
+{
+	POKE(w, w->anon->vm_policy->refcnt.counter, 2);
+}
+
+static void break_policy_of_task(struct world *w)
+{
+	POKE(w, w->child->mempolicy, w->anon->vm_policy);
+	POKE(w, w->anon->vm_policy->refcnt.counter, 2);
+}
+
 static void break_task_usage(struct world *w)
 {
 	POKE(w, w->child->usage.counter, 2);
@@ -1027,6 +1038,8 @@ static const struct breakage breakages[] = {
 	 NULL},
 	{"inode_refs", "inode 1", "1", "2", break_inode_refs, false, NULL},
 	{"module_refs", "module of binary format 0", "2", "3", break_module_refs, false, NULL},
+	{"policy_refs", ANON, "1", "2", break_policy_refs, true, NULL},
+	{"policy_refs", "task pid 2", "1", "2", break_policy_of_task, false, NULL},
 	{"mm_users", "mm#0", "1", "2", break_mm_users, true, NULL},
 	{"mm_count", "mm#0", "1", "2", break_mm_count, false, NULL},
 	{"mm_list", "machine", "3", "2", break_mm_list, false, NULL},

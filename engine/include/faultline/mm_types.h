@@ -132,6 +132,7 @@ static inline bool is_swap_pte(pte_t e)
 }
 
 struct anon_vma;
+struct mempolicy;
 struct address_space;
 struct mm_struct;
 
@@ -305,6 +306,17 @@ struct vm_area_struct {
 	pgoff_t vm_pgoff;
 	struct file *vm_file;				  /* counted */
 	const struct vm_special_mapping *vm_private_data; /* NULL: no special mapping */
+	struct mempolicy *vm_policy;			  /* NULL: that of the task */
+};
+
+/*
+ * Where memory shall come from (facts §10.5). Not shared: each VMA and each task has a copy of its
+ * own. A policy of MPOL_DEFAULT is none, NULL.
+ */
+struct mempolicy {
+	atomic_t refcnt;
+	u32 mode;  /* MPOL_* */
+	u32 nodes; /* a bit each. MPOL_PREFERRED: one, or none for the node that a task is on */
 };
 
 static inline u64 vma_pages(const struct vm_area_struct *vma)
@@ -482,6 +494,7 @@ struct task_struct {
 	u64 min_flt, maj_flt, nvcsw, nivcsw;
 	bool signal_pending;
 	bool in_execve;
+	struct mempolicy *mempolicy; /* NULL: the default */
 };
 
 struct pid {
@@ -604,6 +617,7 @@ enum fl_cache {
 	CACHE_io_context,
 	CACHE_ksm_mm_slot,
 	CACHE_khugepaged_mm_slot,
+	CACHE_numa_policy,
 	NR_CACHES
 };
 
