@@ -367,6 +367,17 @@ void mpol_put(struct ctx *cx, struct mempolicy *pol); /* pol may be NULL */
 int vma_dup_policy(struct ctx *cx, const struct vm_area_struct *src, struct vm_area_struct *dst,
 		   enum fl_site site);
 
+/* ---- mm/memcontrol.c (F-71, facts §4.10) ---------------------------------------------------- */
+
+/*
+ * Charges an anonymous page, small or huge, to the group of mm's owner, unless it is charged
+ * already. -ENOMEM: refused, or over the limit. The charge goes with the page. May wait for memory.
+ */
+int mem_cgroup_try_charge(struct ctx *cx, struct page *page, const struct mm_struct *mm,
+			  enum fl_site site);
+/* Of what is being freed: the pages of page's order. */
+void mem_cgroup_uncharge(struct ctx *cx, struct page *page);
+
 /* ---- mm/filemap.c --------------------------------------------------------------------------- */
 
 /*

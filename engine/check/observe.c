@@ -193,6 +193,7 @@ static u32 page_number(struct observer *o, struct page *page, pgoff_t index)
 		  (head->swap != 0) - head->seen[SEEN_CACHED]));
 	obs(o, OBS_page_mlocked, n, 0, head->mlocked);
 	obs(o, OBS_page_swap, n, 0, page->swap);
+	obs(o, OBS_page_memcg, n, 0, head->memcg);
 	if (page->type == PAGE_FILE) {
 		obs(o, OBS_page_inode, n, 0,
 		    page->mapping ? inode_number(page->mapping->host) : NO_SUCH);
@@ -231,6 +232,7 @@ static u32 slot_number(struct observer *o, u32 slot, pgoff_t index)
 	obs(o, OBS_page_count_extra, n, 0, 0);
 	obs(o, OBS_page_mlocked, n, 0, false);
 	obs(o, OBS_page_swap, n, 0, slot);
+	obs(o, OBS_page_memcg, n, 0, 0);
 	return n;
 }
 
@@ -763,6 +765,7 @@ static void observe_tasks(struct observer *o)
 		obs(o, OBS_task_signal_pending, n, 0, tsk->signal_pending);
 		obs(o, OBS_task_in_execve, n, 0, tsk->in_execve);
 		obs(o, OBS_task_ioprio, n, 0, tsk->io_context ? tsk->io_context->ioprio : 0);
+		obs(o, OBS_task_memcg, n, 0, tsk->memcg);
 		obs(o, OBS_task_policy, n, 0, policy_value(tsk->mempolicy));
 		if (!o->strict)
 			continue;
@@ -842,6 +845,12 @@ static void observe_daemons(struct observer *o)
 				obs(o, OBS_daemon_cursor, i, 0, n);
 		}
 	}
+}
+
+static void observe_memcgs(struct observer *o)
+{
+	for (u32 i = 0; i < NR_MEMCGS; i++)
+		obs(o, OBS_memcg_usage, i, 0, o->m->memcgs[i].usage);
 }
 
 static void observe_cpus(struct observer *o)
@@ -1093,6 +1102,7 @@ static void observe(struct machine *m, bool strict, bool contents, fl_obs_fn fn,
 	observe_tasks(&o);
 	observe_slots(&o);
 	observe_daemons(&o);
+	observe_memcgs(&o);
 	observe_cpus(&o);
 	observe_files(&o);
 	observe_inodes(&o);

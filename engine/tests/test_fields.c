@@ -58,6 +58,7 @@ typedef struct mmu_notifier mmu_notifier;
 typedef struct mmu_notifier_mm mmu_notifier_mm;
 typedef struct mm_holder mm_holder;
 typedef struct mm_slot mm_slot;
+typedef struct mem_cgroup mem_cgroup;
 typedef struct mempolicy mempolicy;
 typedef struct mm_daemon mm_daemon;
 typedef struct kmem_cache kmem_cache;
@@ -237,6 +238,8 @@ static void find_objects(struct objects *o, struct machine *m, const char *type)
 		list_for_each_entry(slot, &m->daemons[i].mm_head, mm_node)
 			add(o, !strcmp(type, "mm_slot") ? slot : NULL);
 	}
+	for (unsigned int i = 0; i < NR_MEMCGS; i++)
+		add(o, !strcmp(type, "mem_cgroup") ? &m->memcgs[i] : NULL);
 	if (!strcmp(type, "swap_info"))
 		add(o, &m->swap);
 	for (u32 i = 1; !strcmp(type, "swap_slot") && i < m->swap.max; i++)

@@ -475,6 +475,9 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 	case OP_set_mempolicy:
 		gen_policy(g, &op->args[0], &op->args[1]);
 		return 0;
+	case OP_cgroup:
+		op->args[0].val = below(g, NR_MEMCGS + (u32)chance(g, 3));
+		return 0;
 	case OP_mm_pin:
 		op->args[1].val = below(g, 2);
 		/* fall through */

@@ -43,6 +43,11 @@ static const struct fallback {
 	 "the huge page is split and the page that is written copied"},
 	{SITE_huge_cow_small, NR_OPS, SITE_cow_page, true,
 	 "the huge page is split and the page that is written copied"},
+	{SITE_huge_charge, NR_OPS, SITE_none, true, "the fault takes a small page"},
+	{SITE_huge_cow_charge, NR_OPS, SITE_none, true,
+	 "small pages take the place of the second huge one"},
+	{SITE_huge_cow_small_charge, NR_OPS, SITE_cow_page, true,
+	 "the huge page is split and the page that is written copied"},
 	{SITE_khugepaged_merge_slot, NR_OPS, SITE_none, true,
 	 "khugepaged learns of the mm from a fault or another merge"},
 };
@@ -166,6 +171,7 @@ static const struct row {
 	{OP_exec, SITE_pte_alloc_pte, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_pte_alloc_ctor, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_anon_page, OUT_ERRNO, E2BIG},
+	{OP_exec, SITE_anon_charge, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_huge_pte, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_huge_pte_ctor, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_expand_stack_acct, OUT_ERRNO, E2BIG},
@@ -220,7 +226,9 @@ static const enum fl_site fault_sites[] = {
 	SITE_anon_vma_prepare_avc,
 	SITE_anon_vma_prepare_av,
 	SITE_anon_page,
+	SITE_anon_charge,
 	SITE_cow_page,
+	SITE_cow_charge,
 	SITE_filemap_page,
 	SITE_shmem_page,
 	SITE_shmem_block_acct,
@@ -789,6 +797,17 @@ static bool moved_piece(struct change *c, const struct area *a)
 	return (a->flags | VM_ACCOUNT) == (b->flags | VM_ACCOUNT) && a->page_prot == b->page_prot &&
 	       a->special == b->special && a->policy == b->policy &&
 	       paired(c->files, c->max_file, b->file, a->file);
+}
+
+/* As before, or in the first part of a range the new one. */
+static bool same_policy(struct change *c, bool in_range, const struct area *b, const struct area *a)
+{
+	if (!c->rebinds || !in_range)
+		return a->policy == b->policy;
+	if (a->policy == c->policy)
+		return !c->prefix_over || b->policy == c->policy;
+	c->prefix_over = true;
+	return a->policy == b->policy;
 }
 
 /* The piece of before that begins at addr, against what is there after. */

@@ -349,6 +349,9 @@ void target_do_op(struct target *t, void *arg)
 				   sys_set_mempolicy(&t->cx, (u32)min_u64(a[0].val, UINT32_MAX),
 						     a[1].val));
 		break;
+	case OP_cgroup:
+		set_errno_or_value(out, sys_cgroup_attach(&t->cx, a[0].val));
+		break;
 	case NR_OPS:
 		break;
 	}

@@ -147,14 +147,15 @@ struct page {
 	s32 _mapcount; /* number of page-table entries that map it */
 	u8 type;       /* enum page_type */
 	u8 order;
-	bool mlocked;		   /* user pages: kept, for a locked VMA maps it */
-	u8 entry_shift;		   /* tables: log2 of the bytes of an entry, 2 or 3 */
-	bool dirty;		   /* PAGE_FILE: reading it in again would not give what it holds */
-	u32 swap;		   /* PAGE_ANON: slot that it is the swap cache of, 0: none */
-	u16 nr_entries;		   /* tables: entries that are not none, kept by pt_set() */
-	gfp_t gfp;		   /* of the request, handed back on free */
-	pgoff_t index;		   /* user pages: offset in the object, as a linear page index */
-	struct anon_vma *anon_vma; /* PAGE_ANON */
+	bool mlocked;	/* user pages: kept, for a locked VMA maps it */
+	u8 entry_shift; /* tables: log2 of the bytes of an entry, 2 or 3 */
+	u8 memcg;	/* PAGE_ANON: group that it is charged to plus 1, 0: not charged */
+	bool dirty;	/* PAGE_FILE: reading it in again would not give what it holds */
+	u32 swap;	/* PAGE_ANON: slot that it is the swap cache of, 0: none */
+	u16 nr_entries; /* tables: entries that are not none, kept by pt_set() */
+	gfp_t gfp;	/* of the request, handed back on free */
+	pgoff_t index;	/* user pages: offset in the object, as a linear page index */
+	struct anon_vma *anon_vma;     /* PAGE_ANON */
 	struct address_space *mapping; /* PAGE_FILE */
 	struct rb_node cache_node;     /* PAGE_FILE: in mapping->page_tree */
 	void *ptl;		       /* tables: lock object, with ptl_objects */
@@ -495,6 +496,7 @@ struct task_struct {
 	bool signal_pending;
 	bool in_execve;
 	struct mempolicy *mempolicy; /* NULL: the default */
+	u32 memcg;		     /* memory cgroup; children are born into it */
 };
 
 struct pid {
@@ -560,6 +562,16 @@ struct mm_daemon {
 	struct mm_slot *cursor;	  /* NULL between two rounds */
 	fl_lock_t lock;
 };
+
+/*
+ * A memory cgroup: a page is charged to that of its mm's owner when it is first mapped, until it is
+ * freed (facts §4.10, F-71). Group 0 is the root, which has no limit and is not counted.
+ */
+struct mem_cgroup {
+	u64 usage; /* pages */
+};
+
+#define NR_MEMCGS 3u
 
 /* ---- swap (facts §6.4, §20) ----------------------------------------------------------------- */
 
@@ -685,6 +697,7 @@ struct machine {
 	struct mmu_notifier notifiers[NR_NOTIFIERS];
 	struct mm_holder pins[NR_MM_PINS];
 	struct mm_daemon daemons[NR_MM_DAEMONS];
+	struct mem_cgroup memcgs[NR_MEMCGS];
 
 	s64 vm_committed_as; /* pages */
 	u64 nr_shmem;	     /* page-cache pages of shmem objects: no file holds their content */

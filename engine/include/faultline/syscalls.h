@@ -145,6 +145,11 @@ s64 sys_madvise(struct ctx *cx, u64 addr, u64 len, u32 advice);
  */
 s64 sys_mbind(struct ctx *cx, u64 addr, u64 len, u32 mode, u64 nodes);
 s64 sys_set_mempolicy(struct ctx *cx, u32 mode, u64 nodes);
+/*
+ * Puts the caller into memory cgroup 0 (the root), 1 or 2. What has been charged stays where it is.
+ * 0; -EINVAL no such group; -ENOSYS without the memcg option. Source: facts §4.10, F-71.
+ */
+s64 sys_cgroup_attach(struct ctx *cx, u64 group);
 /* Returns the current break; a refusal leaves it where it was. */
 s64 sys_brk(struct ctx *cx, u64 brk);
 
