@@ -355,6 +355,29 @@ void mm_slot_exit(struct ctx *cx, enum mm_daemon_id id, struct mm_struct *mm);
 void mm_daemon_scan(struct ctx *cx, enum mm_daemon_id id,
 		    bool (*wanted)(struct ctx *cx, const struct mm_struct *mm));
 
+/* ---- mm/mempolicy.c (facts §10.5) ----------------------------------------------------------- */
+
+/* By what they say; NULL equals NULL alone. */
+bool mpol_equal(const struct mempolicy *a, const struct mempolicy *b);
+/* A copy with one reference; of NULL: NULL, which cannot fail. -ENOMEM: *dup is NULL. */
+int mpol_dup(struct ctx *cx, const struct mempolicy *pol, enum fl_site site,
+	     struct mempolicy **dup);
+void mpol_put(struct ctx *cx, struct mempolicy *pol); /* pol may be NULL */
+/* dst is a raw copy of src: it gets a policy of its own. -ENOMEM: it has none. */
+int vma_dup_policy(struct ctx *cx, const struct vm_area_struct *src, struct vm_area_struct *dst,
+		   enum fl_site site);
+
+/* ---- mm/memcontrol.c (F-71, facts §4.10) ---------------------------------------------------- */
+
+/*
+ * Charges an anonymous page, small or huge, to the group of mm's owner, unless it is charged
+ * already. -ENOMEM: refused, or over the limit. The charge goes with the page. May wait for memory.
+ */
+int mem_cgroup_try_charge(struct ctx *cx, struct page *page, const struct mm_struct *mm,
+			  enum fl_site site);
+/* Of what is being freed: the pages of page's order. */
+void mem_cgroup_uncharge(struct ctx *cx, struct page *page);
+
 /* ---- mm/filemap.c --------------------------------------------------------------------------- */
 
 /*
@@ -515,7 +538,7 @@ int vma_adjust(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end, p
 /* The VMA that now covers [addr, end), or NULL: not merged, for whatever reason. */
 struct vm_area_struct *vma_merge(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *prev,
 				 u64 addr, u64 end, u32 vm_flags, struct anon_vma *anon_vma,
-				 struct file *file, pgoff_t pgoff);
+				 struct file *file, pgoff_t pgoff, const struct mempolicy *policy);
 /* __split_vma() does not look at max_map_count. */
 int __split_vma(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma, u64 addr,
 		bool new_below);

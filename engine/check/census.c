@@ -92,6 +92,15 @@ static u64 mm_holders(const struct machine *m)
 	return n;
 }
 
+static u64 memcg_usage(const struct machine *m)
+{
+	u64 n = 0;
+
+	for (unsigned int i = 0; i < NR_MEMCGS; i++)
+		n += m->memcgs[i].usage;
+	return n;
+}
+
 static s64 module_refs(const struct machine *m)
 {
 	s64 n = 0;

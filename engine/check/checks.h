@@ -102,7 +102,7 @@ static inline bool chk_true(struct chk *c, enum chk_row row, const char *func, s
 
 /* What one mm was found to have. */
 struct mm_scan {
-	u64 nr_vmas;
+	u64 nr_vmas, nr_policies;
 	u64 pages, file_pages, exec_pages, stack_pages, locked_pages, account_pages;
 	u64 rss[NR_MM_COUNTERS];
 	u64 nr_ptes, nr_pmds, nr_puds, nr_p4ds, nr_ptls, nr_huge;

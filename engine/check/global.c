@@ -113,6 +113,11 @@ static void check_task(struct chk *c, struct task_struct *tsk, struct totals *t)
 		on_cpu += m->rqs[cpu].curr == tsk;
 	chk_eq(c, CHK_task_usage, __func__, obj, (tsk->state != TASK_DEAD) + on_cpu,
 	       (u64)(s64)atomic_read(&tsk->usage));
+	if (tsk->mempolicy) {
+		chk_eq(c, CHK_policy_refs, __func__, obj, 1,
+		       (u64)(s64)atomic_read(&tsk->mempolicy->refcnt));
+		t->objects[CACHE_numa_policy]++;
+	}
 	t->objects[CACHE_pid] += tsk->pid_obj != NULL;
 	if (tsk->stack)
 		tsk->stack->seen[SEEN_MAPPED]++;
@@ -362,6 +367,7 @@ static void check_mms(struct chk *c, struct totals *t)
 		}
 		check_chains(c, mm, t);
 		t->objects[CACHE_vm_area_struct] += s.nr_vmas;
+		t->objects[CACHE_numa_policy] += s.nr_policies;
 		t->account_pages += s.account_pages;
 	}
 	list_for_each_entry(tsk, &m->tasks, tasks) {
@@ -534,6 +540,11 @@ static void check_page(struct chk *c, const struct page *page)
 		 !page->block || (page->block->block == page->block &&
 				  page->pfn - page->block->pfn < hpage_nr(c->m)),
 		 "part of the block that it was made with", "of none that it can be part of");
+	if (page->type == PAGE_ANON && page->_mapcount > 0)
+		chk_true(c, CHK_memcg_page, __func__, obj, !page->memcg == !c->m->cfg.memcg,
+			 "charged to a group, where there are groups", "not so");
+	else if (page->type != PAGE_ANON)
+		chk_eq(c, CHK_memcg_page, __func__, obj, 0, page->memcg);
 	chk_true(c, CHK_page_mlocked, __func__, obj, !page->mlocked || mapped != 0,
 		 "entries that map it", "none, or no user page");
 }
@@ -541,7 +552,7 @@ static void check_page(struct chk *c, const struct page *page)
 static void check_pages(struct chk *c)
 {
 	const struct machine *m = c->m;
-	u64 types[NR_PAGE_TYPES] = {0}, pages = 0, mlocked = 0;
+	u64 types[NR_PAGE_TYPES] = {0}, charged[NR_MEMCGS + 1] = {0}, pages = 0, mlocked = 0;
 
 	for (u32 i = 0; i < m->nr_chunks; i++) {
 		for (u32 j = 0; j < MEM_MAP_CHUNK; j++) {
@@ -559,6 +570,7 @@ static void check_pages(struct chk *c)
 				continue;
 			if (page->mlocked)
 				mlocked += PageTransHuge(page) ? hpage_nr(m) : 1;
+			charged[min_u64(page->memcg, NR_MEMCGS)] += (u64)1 << page->order;
 			types[page->type]++;
 			if (page->type != PAGE_TAIL)
 				pages += (u64)1 << page->order;
@@ -567,6 +579,9 @@ static void check_pages(struct chk *c)
 	for (unsigned int i = 0; i < NR_PAGE_TYPES; i++)
 		chk_eq(c, CHK_page_types, __func__, chk_obj(OBJ_TYPE, NULL, i), types[i],
 		       m->nr_alloc[i]);
+	for (unsigned int i = 0; i < NR_MEMCGS; i++)
+		chk_eq(c, CHK_memcg_usage, __func__, chk_obj(OBJ_MACHINE, m, 0),
+		       i ? charged[i + 1] : 0, m->memcgs[i].usage);
 	chk_eq(c, CHK_pages_in_use, __func__, chk_obj(OBJ_MACHINE, m, 0), pages, m->pages_in_use);
 	chk_eq(c, CHK_nr_mlock, __func__, chk_obj(OBJ_MACHINE, m, 0), mlocked, (u64)m->nr_mlock);
 }

@@ -193,6 +193,7 @@ static u32 page_number(struct observer *o, struct page *page, pgoff_t index)
 		  (head->swap != 0) - head->seen[SEEN_CACHED]));
 	obs(o, OBS_page_mlocked, n, 0, head->mlocked);
 	obs(o, OBS_page_swap, n, 0, page->swap);
+	obs(o, OBS_page_memcg, n, 0, head->memcg);
 	if (page->type == PAGE_FILE) {
 		obs(o, OBS_page_inode, n, 0,
 		    page->mapping ? inode_number(page->mapping->host) : NO_SUCH);
@@ -231,7 +232,13 @@ static u32 slot_number(struct observer *o, u32 slot, pgoff_t index)
 	obs(o, OBS_page_count_extra, n, 0, 0);
 	obs(o, OBS_page_mlocked, n, 0, false);
 	obs(o, OBS_page_swap, n, 0, slot);
+	obs(o, OBS_page_memcg, n, 0, 0);
 	return n;
+}
+
+static u64 policy_value(const struct mempolicy *pol)
+{
+	return pol ? (u64)pol->mode << 32 | pol->nodes : 0;
 }
 
 /* ---- VMAs ----------------------------------------------------------------------------------- */
@@ -243,6 +250,7 @@ struct area {
 	pgoff_t pgoff;
 	const struct file *file;
 	u32 special;
+	u64 policy;
 };
 
 static void observe_area(struct observer *o, u32 mm, const struct area *a)
@@ -256,6 +264,7 @@ static void observe_area(struct observer *o, u32 mm, const struct area *a)
 	obs(o, OBS_vma_file, mm, a->start, file_number(a->file));
 	if (a->special)
 		obs(o, OBS_vma_special, mm, a->start, a->special);
+	obs(o, OBS_vma_policy, mm, a->start, a->policy);
 }
 
 static bool area_goes_on(const struct area *a, const struct vm_area_struct *vma, u32 flags,
@@ -263,6 +272,7 @@ static bool area_goes_on(const struct area *a, const struct vm_area_struct *vma,
 {
 	return a->end == vma->vm_start && a->flags == flags && a->page_prot == vma->vm_page_prot &&
 	       a->file == vma->vm_file && a->special == special &&
+	       a->policy == policy_value(vma->vm_policy) &&
 	       a->pgoff + ((a->end - a->start) >> PAGE_SHIFT) == vma->vm_pgoff;
 }
 
@@ -320,8 +330,15 @@ static u64 observe_vmas(struct observer *o, u32 number, struct mm_struct *mm)
 		}
 		if (!area_goes_on(&a, vma, flags, special)) {
 			observe_area(o, number, &a);
-			a = (struct area){vma->vm_start, vma->vm_end,  flags,  vma->vm_page_prot,
-					  vma->vm_pgoff, vma->vm_file, special};
+			a = (struct area){
+				.start = vma->vm_start,
+				.flags = flags,
+				.page_prot = vma->vm_page_prot,
+				.pgoff = vma->vm_pgoff,
+				.file = vma->vm_file,
+				.special = special,
+				.policy = policy_value(vma->vm_policy),
+			};
 		}
 		a.end = vma->vm_end;
 		obs(o, OBS_vma_raw_end, number, vma->vm_start, vma->vm_end);
@@ -329,6 +346,7 @@ static u64 observe_vmas(struct observer *o, u32 number, struct mm_struct *mm)
 		count_vma(vma);
 		observe_chain(o, number, vma);
 		o->slab[CACHE_vm_area_struct]--;
+		o->slab[CACHE_numa_policy] -= vma->vm_policy != NULL;
 	}
 	observe_area(o, number, &a);
 	return n;
@@ -730,6 +748,7 @@ static void observe_tasks(struct observer *o)
 		o->tasks--;
 		o->slab[CACHE_task_struct]--;
 		o->slab[CACHE_pid] -= tsk->pid_obj != NULL;
+		o->slab[CACHE_numa_policy] -= tsk->mempolicy != NULL;
 		o->pages[PAGE_STACK] -= tsk->stack != NULL;
 		n += tsk->state != TASK_DEAD;
 		for (unsigned int i = 0; i < NR_SHARES; i++)
@@ -746,6 +765,8 @@ static void observe_tasks(struct observer *o)
 		obs(o, OBS_task_signal_pending, n, 0, tsk->signal_pending);
 		obs(o, OBS_task_in_execve, n, 0, tsk->in_execve);
 		obs(o, OBS_task_ioprio, n, 0, tsk->io_context ? tsk->io_context->ioprio : 0);
+		obs(o, OBS_task_memcg, n, 0, tsk->memcg);
+		obs(o, OBS_task_policy, n, 0, policy_value(tsk->mempolicy));
 		if (!o->strict)
 			continue;
 		obs(o, OBS_task_pid, n, 0, tsk->pid);
@@ -824,6 +845,12 @@ static void observe_daemons(struct observer *o)
 				obs(o, OBS_daemon_cursor, i, 0, n);
 		}
 	}
+}
+
+static void observe_memcgs(struct observer *o)
+{
+	for (u32 i = 0; i < NR_MEMCGS; i++)
+		obs(o, OBS_memcg_usage, i, 0, o->m->memcgs[i].usage);
 }
 
 static void observe_cpus(struct observer *o)
@@ -1075,6 +1102,7 @@ static void observe(struct machine *m, bool strict, bool contents, fl_obs_fn fn,
 	observe_tasks(&o);
 	observe_slots(&o);
 	observe_daemons(&o);
+	observe_memcgs(&o);
 	observe_cpus(&o);
 	observe_files(&o);
 	observe_inodes(&o);

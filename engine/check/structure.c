@@ -43,6 +43,9 @@ static void check_vma(struct chk *c, const struct mm_struct *mm, const struct vm
 		 "something else");
 	chk_true(c, CHK_vma_flags, __func__, obj, !bad, "flags that fit together", bad ? bad : "");
 
+	if (vma->vm_policy)
+		chk_eq(c, CHK_policy_refs, __func__, obj, 1,
+		       (u64)(s64)atomic_read(&vma->vm_policy->refcnt));
 	if (vma_is_anonymous(vma) && !vma->anon_vma && !(flags & VM_SHARED))
 		chk_eq_hex(c, CHK_anon_pgoff, __func__, obj, vma->vm_start >> PAGE_SHIFT,
 			   vma->vm_pgoff);
@@ -65,6 +68,7 @@ static void sum_vma(const struct vm_area_struct *vma, struct mm_scan *s)
 		s->locked_pages += pages;
 	if (vma->vm_flags & VM_ACCOUNT)
 		s->account_pages += pages;
+	s->nr_policies += vma->vm_policy != NULL;
 }
 
 /* False: the list has no end. */

@@ -88,6 +88,8 @@ void do_exit(struct ctx *cx)
 	exit_task_namespaces(cx, tsk);
 	forget_original_parent(cx, tsk);
 	cleanup_sighand(cx, tsk);
+	mpol_put(cx, tsk->mempolicy);
+	tsk->mempolicy = NULL;
 	exit_io_context(cx, tsk);
 	tsk->state = TASK_DEAD;
 	put_task_struct(cx, tsk); /* for being alive; the CPU's reference goes with the switch */

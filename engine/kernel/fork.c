@@ -323,6 +323,8 @@ static int dup_mmap(struct ctx *cx, struct mm_struct *mm, struct mm_struct *oldm
 			goto fail_nomem;
 		*tmp = *mpnt;
 		INIT_LIST_HEAD(&tmp->anon_vma_chain);
+		if (vma_dup_policy(cx, mpnt, tmp, SITE_dup_mmap_policy))
+			goto fail_nomem_policy;
 		tmp->vm_mm = mm;
 		if (anon_vma_fork(cx, tmp, mpnt))
 			goto fail_nomem_anon_vma_fork;
@@ -367,6 +369,8 @@ out:
 	return retval;
 
 fail_nomem_anon_vma_fork:
+	mpol_put(cx, tmp->vm_policy);
+fail_nomem_policy:
 	kmem_cache_free(cx, CACHE_vm_area_struct, tmp);
 fail_nomem:
 	retval = -ENOMEM;
@@ -585,9 +589,12 @@ static int copy_process(struct ctx *cx, u32 clone_flags, bool kthread, struct ta
 	if (m->nr_tasks >= m->cfg.max_tasks)
 		goto bad_fork_cleanup_count;
 
-	retval = copy_files(cx, clone_flags, p);
+	retval = mpol_dup(cx, p->mempolicy, SITE_copy_process_policy, &p->mempolicy);
 	if (retval)
 		goto bad_fork_cleanup_count;
+	retval = copy_files(cx, clone_flags, p);
+	if (retval)
+		goto bad_fork_cleanup_policy;
 	retval = copy_fs(cx, clone_flags, p);
 	if (retval)
 		goto bad_fork_cleanup_files;
@@ -654,6 +661,8 @@ bad_fork_cleanup_fs:
 	exit_fs(cx, p);
 bad_fork_cleanup_files:
 	exit_files(cx, p);
+bad_fork_cleanup_policy:
+	mpol_put(cx, p->mempolicy);
 bad_fork_cleanup_count:
 	exit_creds(cx, p);
 bad_fork_free:

@@ -63,6 +63,10 @@ static unsigned int do_anonymous_page(struct ctx *cx, const struct vm_fault *vmf
 	page = alloc_user_page(cx, SITE_anon_page);
 	if (!page)
 		return VM_FAULT_OOM;
+	if (mem_cgroup_try_charge(cx, page, vmf->mm, SITE_anon_charge)) {
+		put_page(cx, page);
+		return VM_FAULT_OOM;
+	}
 
 	spin_lock(cx, &vmf->mm->page_table_lock);
 	add_new_anon_page(cx, vmf, page);
@@ -114,6 +118,8 @@ static unsigned int do_cow_fault(struct ctx *cx, const struct vm_fault *vmf)
 	new_page = alloc_user_page(cx, SITE_cow_page);
 	if (!new_page)
 		goto out;
+	if (mem_cgroup_try_charge(cx, new_page, vmf->mm, SITE_cow_charge))
+		goto uncharge_out;
 	fault_page = __do_fault(cx, vmf, &ret);
 	if (!fault_page)
 		goto uncharge_out;
@@ -184,6 +190,10 @@ static unsigned int wp_page_copy(struct ctx *cx, const struct vm_fault *vmf, str
 		return VM_FAULT_OOM;
 	if (old_page)
 		page_set_tag(new_page, page_tag(old_page));
+	if (mem_cgroup_try_charge(cx, new_page, vmf->mm, SITE_cow_charge)) {
+		put_page(cx, new_page);
+		return VM_FAULT_OOM;
+	}
 
 	mmu_notifier_invalidate_range_start(cx, vmf->mm, vmf->addr, vmf->addr + PAGE_SIZE);
 	spin_lock(cx, &vmf->mm->page_table_lock);
@@ -241,6 +251,11 @@ static unsigned int do_swap_page(struct ctx *cx, struct vm_fault *vmf)
 
 	if (!page)
 		return VM_FAULT_OOM;
+	/* Refused, it stays in the swap cache. */
+	if (mem_cgroup_try_charge(cx, page, vmf->mm, SITE_swap_charge)) {
+		put_page(cx, page);
+		return VM_FAULT_OOM;
+	}
 
 	spin_lock(cx, &vmf->mm->page_table_lock);
 	vmf->mm->rss_stat[MM_ANONPAGES]++;

@@ -157,6 +157,8 @@ static unsigned int do_huge_pmd_anonymous_page(struct ctx *cx, struct vm_area_st
 		page = alloc_huge_page(cx, SITE_huge_page);
 		if (!page)
 			goto out;
+		if (mem_cgroup_try_charge(cx, page, mm, SITE_huge_charge))
+			goto out_free_page;
 		ret = VM_FAULT_OOM;
 	}
 	pgtable = pte_alloc_one(cx, SITE_huge_pte, SITE_huge_pte_ctor);
@@ -203,6 +205,10 @@ static bool huge_cow(struct ctx *cx, struct vm_area_struct *vma, u64 haddr, stru
 	new_page = alloc_huge_page(cx, SITE_huge_cow_page);
 	if (!new_page)
 		return false;
+	if (mem_cgroup_try_charge(cx, new_page, mm, SITE_huge_cow_charge)) {
+		put_page(cx, new_page);
+		return false;
+	}
 	for (unsigned int i = 0; old && i < hpage_nr(m); i++) {
 		STEP(cx);
 		page_set_tag(pfn_to_page(m, new_page->pfn + i),
@@ -224,7 +230,8 @@ static bool huge_cow(struct ctx *cx, struct vm_area_struct *vma, u64 haddr, stru
 }
 
 /* Array of small pages with the content of old, and the block that it lies in; NULL: no memory. */
-static struct page *copy_to_small_pages(struct ctx *cx, struct page *old)
+static struct page *copy_to_small_pages(struct ctx *cx, const struct mm_struct *mm,
+					struct page *old)
 {
 	unsigned int nr = hpage_nr(cx->m), order = 0, i;
 	struct page *array, **pages;
@@ -241,6 +248,10 @@ static struct page *copy_to_small_pages(struct ctx *cx, struct page *old)
 				       0, PAGE_ANON);
 		if (!pages[i])
 			goto fail_pages;
+		if (mem_cgroup_try_charge(cx, pages[i], mm, SITE_huge_cow_small_charge)) {
+			put_page(cx, pages[i]);
+			goto fail_pages;
+		}
 		page_set_tag(pages[i], page_tag(pfn_to_page(cx->m, old->pfn + i)));
 	}
 	return array;
@@ -257,7 +268,7 @@ static bool do_huge_pmd_wp_page_fallback(struct ctx *cx, struct vm_area_struct *
 					 struct page *pmd, unsigned int idx, struct page *old)
 {
 	struct mm_struct *mm = vma->vm_mm;
-	struct page *array = copy_to_small_pages(cx, old), *pgtable, **pages;
+	struct page *array = copy_to_small_pages(cx, mm, old), *pgtable, **pages;
 
 	if (!array)
 		return false;
@@ -675,6 +686,10 @@ s64 khugepaged_step(struct ctx *cx, u64 addr)
 	huge = alloc_huge_page(cx, SITE_collapse_page);
 	if (!huge)
 		goto out;
+	if (mem_cgroup_try_charge(cx, huge, mm, SITE_collapse_charge)) {
+		put_page(cx, huge);
+		goto out;
+	}
 	collapse_huge_page(cx, vma, haddr, pmd, idx, huge);
 	ret = 0;
 out:

@@ -316,7 +316,7 @@ static u64 mmap_region(struct ctx *cx, struct mm_struct *mm, struct file *file, 
 		BUG_ON(cx, err); /* it is cut to size */
 	}
 
-	vma = vma_merge(cx, mm, prev, addr, addr + len, vm_flags, NULL, file, pgoff);
+	vma = vma_merge(cx, mm, prev, addr, addr + len, vm_flags, NULL, file, pgoff, NULL);
 	if (vma) {
 		if (fresh && file)
 			release_file(file, vm_flags);
@@ -576,6 +576,7 @@ struct vm_area_struct *remove_vma(struct ctx *cx, struct vm_area_struct *vma)
 	BUG_ON(cx, !list_empty(&vma->anon_vma_chain));
 	if (vma->vm_file)
 		fput(cx, vma->vm_file);
+	mpol_put(cx, vma->vm_policy);
 	kmem_cache_free(cx, CACHE_vm_area_struct, vma);
 	return next;
 }
@@ -683,7 +684,7 @@ u64 do_brk(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len)
 	if (security_vm_enough_memory_mm(cx, mm, len >> PAGE_SHIFT, SITE_do_brk_acct))
 		return (u64)-ENOMEM;
 
-	vma = vma_merge(cx, mm, prev, addr, addr + len, flags, NULL, NULL, pgoff);
+	vma = vma_merge(cx, mm, prev, addr, addr + len, flags, NULL, NULL, pgoff, NULL);
 	if (vma)
 		goto out;
 	vma = vma_alloc(cx, SITE_do_brk_vma, mm, addr, addr + len, flags, pgoff);

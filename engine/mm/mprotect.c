@@ -36,8 +36,8 @@ int mprotect_fixup(struct ctx *cx, struct vm_area_struct *vma, struct vm_area_st
 	}
 
 	pgoff = linear_page_index(vma, start);
-	*pprev =
-		vma_merge(cx, mm, *pprev, start, end, newflags, vma->anon_vma, vma->vm_file, pgoff);
+	*pprev = vma_merge(cx, mm, *pprev, start, end, newflags, vma->anon_vma, vma->vm_file, pgoff,
+			   vma->vm_policy);
 	if (*pprev) {
 		vma = *pprev;
 		goto success;

@@ -162,7 +162,7 @@ static struct vm_area_struct *copy_vma(struct ctx *cx, struct vm_area_struct **v
 	overlap = find_vma_links(cx, mm, addr, addr + len, &prev, &link, &parent);
 	BUG_ON(cx, overlap);
 	new_vma = vma_merge(cx, mm, prev, addr, addr + len, vma->vm_flags, vma->anon_vma,
-			    vma->vm_file, pgoff);
+			    vma->vm_file, pgoff, vma->vm_policy);
 	if (new_vma) {
 		if (vma_start >= new_vma->vm_start && vma_start < new_vma->vm_end) {
 			BUG_ON(cx, faulted_in_anon_vma);
@@ -183,8 +183,10 @@ static struct vm_area_struct *copy_vma(struct ctx *cx, struct vm_area_struct **v
 	new_vma->vm_rb = (struct rb_node){0};
 	new_vma->shared.rb = (struct rb_node){0};
 	INIT_LIST_HEAD(&new_vma->anon_vma_chain);
-	if (anon_vma_clone(cx, new_vma, vma))
+	if (vma_dup_policy(cx, vma, new_vma, SITE_copy_vma_policy))
 		goto out_free_vma;
+	if (anon_vma_clone(cx, new_vma, vma))
+		goto out_free_mempol;
 	if (new_vma->vm_file)
 		get_file(cx, new_vma->vm_file);
 	vma_link(cx, mm, new_vma, prev, link, parent);
@@ -192,6 +194,8 @@ static struct vm_area_struct *copy_vma(struct ctx *cx, struct vm_area_struct **v
 	*need_rmap_locks = false;
 	return new_vma;
 
+out_free_mempol:
+	mpol_put(cx, new_vma->vm_policy);
 out_free_vma:
 	kmem_cache_free(cx, CACHE_vm_area_struct, new_vma);
 out:
@@ -360,7 +364,7 @@ static bool grow_and_merge(struct ctx *cx, struct mm_struct *mm, struct vm_area_
 	if (!differs(cx, DIFF_mremap_grow_merges) || !vma->vm_next || vma->vm_next->vm_start != end)
 		return false;
 	return vma_merge(cx, mm, vma, vma->vm_end, end, vma->vm_flags, vma->anon_vma, vma->vm_file,
-			 vma->vm_pgoff + vma_pages(vma));
+			 vma->vm_pgoff + vma_pages(vma), vma->vm_policy);
 }
 
 static u64 do_mremap(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 old_len, u64 new_len,

@@ -275,6 +275,7 @@ void split_huge_page_refcount(struct ctx *cx, struct page *head)
 		page->anon_vma = head->anon_vma;
 		page->index = head->index + i;
 		page->mlocked = head->mlocked;
+		page->memcg = head->memcg;
 		page->_mapcount = head->_mapcount;
 		atomic_set(&page->_refcount, head->_mapcount);
 	}
@@ -321,6 +322,7 @@ void put_page(struct ctx *cx, struct page *page)
 	if (!atomic_dec_and_test(cx, &page->_refcount))
 		return;
 	free_pages_check(cx, page);
+	mem_cgroup_uncharge(cx, page);
 	if (page->block) {
 		free_block_part(cx, page);
 		return;

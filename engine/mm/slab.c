@@ -30,6 +30,7 @@ static const struct {
 	[CACHE_nsproxy] = {"nsproxy", sizeof(struct nsproxy), 8},
 	[CACHE_io_context] = {"blkdev_ioc", sizeof(struct io_context), 8},
 	[CACHE_ksm_mm_slot] = {"ksm_mm_slot", sizeof(struct mm_slot), 8},
+	[CACHE_numa_policy] = {"numa_policy", sizeof(struct mempolicy), 8},
 	[CACHE_khugepaged_mm_slot] = {"khugepaged_mm_slot", sizeof(struct mm_slot), 8},
 };
 

@@ -441,15 +441,17 @@ void mmlist_add(struct ctx *cx, struct mm_struct *mm, struct mm_struct *after)
 
 /* ---- swapoff -------------------------------------------------------------------------------- */
 
-static void unuse_pte(struct ctx *cx, struct vm_area_struct *vma, struct page *pt, u64 addr,
-		      u32 slot, struct page *page)
+static int unuse_pte(struct ctx *cx, struct vm_area_struct *vma, struct page *pt, u64 addr,
+		     u32 slot, struct page *page)
 {
 	struct mm_struct *mm = vma->vm_mm;
 	unsigned int idx = pt_index(&cx->m->geo, PT_PTE, addr);
 
 	STEP(cx);
 	if (pt_get(pt, idx) != swp_entry_to_pte(slot))
-		return;
+		return 0;
+	if (mem_cgroup_try_charge(cx, page, mm, SITE_swapoff_charge))
+		return -ENOMEM;
 	spin_lock(cx, &mm->page_table_lock);
 	mm->rss_stat[MM_SWAPENTS]--;
 	mm->rss_stat[MM_ANONPAGES]++;
@@ -458,9 +460,10 @@ static void unuse_pte(struct ctx *cx, struct vm_area_struct *vma, struct page *p
 	page_add_anon_rmap(page, vma, addr, false);
 	swap_free(cx, slot);
 	spin_unlock(cx, &mm->page_table_lock);
+	return 0;
 }
 
-static void unuse_vma(struct ctx *cx, struct vm_area_struct *vma, u32 slot, struct page *page)
+static int unuse_vma(struct ctx *cx, struct vm_area_struct *vma, u32 slot, struct page *page)
 {
 	u64 addr = vma->vm_start, extent;
 
@@ -470,22 +473,29 @@ static void unuse_vma(struct ctx *cx, struct vm_area_struct *vma, u32 slot, stru
 		STEP(cx);
 		extent = pte_table_span(cx->m, vma->vm_mm, addr, &pt);
 		extent = min_u64(extent, vma->vm_end - addr);
-		for (u64 off = 0; pt && pt->nr_entries && off < extent; off += PAGE_SIZE)
-			unuse_pte(cx, vma, pt, addr + off, slot, page);
+		for (u64 off = 0; pt && pt->nr_entries && off < extent; off += PAGE_SIZE) {
+			int err = unuse_pte(cx, vma, pt, addr + off, slot, page);
+
+			if (err)
+				return err;
+		}
 	}
+	return 0;
 }
 
-static void unuse_mm(struct ctx *cx, struct mm_struct *mm, u32 slot, struct page *page)
+static int unuse_mm(struct ctx *cx, struct mm_struct *mm, u32 slot, struct page *page)
 {
 	struct vm_area_struct *vma;
+	int err = 0;
 
 	down_read(cx, &mm->mmap_sem);
-	for (vma = mm->mmap; vma && swap_count(cx->m, slot); vma = vma->vm_next) {
+	for (vma = mm->mmap; vma && !err && swap_count(cx->m, slot); vma = vma->vm_next) {
 		STEP(cx);
 		if (vma->anon_vma)
-			unuse_vma(cx, vma, slot, page);
+			err = unuse_vma(cx, vma, slot, page);
 	}
 	up_read(cx, &mm->mmap_sem);
+	return err;
 }
 
 /* The next mm on the ring after mm, which is pinned and is let go; NULL at the end. */
@@ -521,8 +531,13 @@ static int try_to_unuse(struct ctx *cx)
 			return -ENOMEM;
 		atomic_inc(cx, &init_mm->mm_users);
 		mm = init_mm;
-		while ((mm = next_swap_mm(cx, mm)) != NULL)
-			unuse_mm(cx, mm, slot, page);
+		while ((mm = next_swap_mm(cx, mm)) != NULL) {
+			if (!unuse_mm(cx, mm, slot, page))
+				continue;
+			mmput(cx, mm);
+			put_page(cx, page);
+			return -ENOMEM;
+		}
 		BUG_ON(cx, swap_count(cx->m, slot));
 		delete_from_swap_cache(cx, page);
 		put_page(cx, page);

@@ -342,6 +342,7 @@ static void vma_absorbed(struct ctx *cx, struct mm_struct *mm, struct vm_area_st
 		fput(cx, victim->vm_file);
 	unlink_anon_vmas(cx, victim);
 	mm->map_count--;
+	mpol_put(cx, victim->vm_policy);
 	kmem_cache_free(cx, CACHE_vm_area_struct, victim);
 }
 
@@ -480,9 +481,12 @@ int __split_vma(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma
 		new->vm_pgoff += (addr - vma->vm_start) >> PAGE_SHIFT;
 	}
 
-	err = anon_vma_clone(cx, new, vma);
+	err = vma_dup_policy(cx, vma, new, SITE_split_vma_policy);
 	if (err)
 		goto out_free_vma;
+	err = anon_vma_clone(cx, new, vma);
+	if (err)
+		goto out_free_mpol;
 	if (new->vm_file)
 		get_file(cx, new->vm_file);
 
@@ -496,6 +500,8 @@ int __split_vma(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma
 	BUG_ON(cx, new->vm_mm != mm);
 	return 0;
 
+out_free_mpol:
+	mpol_put(cx, new->vm_policy);
 out_free_vma:
 	kmem_cache_free(cx, CACHE_vm_area_struct, new);
 	return err;
@@ -511,10 +517,18 @@ int split_vma(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma, 
 
 /* ---- merging (facts §7.7) ------------------------------------------------------------------- */
 
-static bool is_mergeable_vma(const struct vm_area_struct *vma, const struct file *file,
-			     u32 vm_flags)
+/* What a range has to be like to become one with its neighbours. */
+struct merge_range {
+	u32 vm_flags;
+	const struct anon_vma *anon_vma;
+	const struct file *file;
+	const struct mempolicy *policy;
+};
+
+static bool is_mergeable_vma(const struct vm_area_struct *vma, const struct merge_range *r)
 {
-	return !((vma->vm_flags ^ vm_flags) & ~VM_SOFTDIRTY) && vma->vm_file == file;
+	return !((vma->vm_flags ^ r->vm_flags) & ~VM_SOFTDIRTY) && vma->vm_file == r->file &&
+	       mpol_equal(vma->vm_policy, r->policy);
 }
 
 /*
@@ -534,20 +548,19 @@ static bool is_mergeable_anon_vma(const struct anon_vma *a, const struct anon_vm
 	return a == b;
 }
 
-static bool can_vma_merge_before(const struct vm_area_struct *vma, u32 vm_flags,
-				 const struct anon_vma *anon_vma, const struct file *file,
+static bool can_vma_merge_before(const struct vm_area_struct *vma, const struct merge_range *r,
 				 pgoff_t pgoff, const struct vm_area_struct *from)
 {
-	return is_mergeable_vma(vma, file, vm_flags) &&
-	       is_mergeable_anon_vma(anon_vma, vma->anon_vma, vma, from) && vma->vm_pgoff == pgoff;
+	return is_mergeable_vma(vma, r) &&
+	       is_mergeable_anon_vma(r->anon_vma, vma->anon_vma, vma, from) &&
+	       vma->vm_pgoff == pgoff;
 }
 
-static bool can_vma_merge_after(const struct vm_area_struct *vma, u32 vm_flags,
-				const struct anon_vma *anon_vma, const struct file *file,
+static bool can_vma_merge_after(const struct vm_area_struct *vma, const struct merge_range *r,
 				pgoff_t pgoff, const struct vm_area_struct *from)
 {
-	return is_mergeable_vma(vma, file, vm_flags) &&
-	       is_mergeable_anon_vma(anon_vma, vma->anon_vma, vma, from) &&
+	return is_mergeable_vma(vma, r) &&
+	       is_mergeable_anon_vma(r->anon_vma, vma->anon_vma, vma, from) &&
 	       vma->vm_pgoff + vma_pages(vma) == pgoff;
 }
 
@@ -574,10 +587,31 @@ static struct vm_area_struct *merged(struct ctx *cx, struct vm_area_struct *vma,
 	return vma;
 }
 
+/*
+ * next takes in the range from addr on. What stays is area, which may be the VMA that had it: then
+ * it gets next's policy, for nothing that could be refused later may be left to make it so.
+ */
+static int extend_down(struct ctx *cx, struct vm_area_struct *area, u64 addr,
+		       struct vm_area_struct *next, pgoff_t pglen)
+{
+	struct mempolicy *old = area->vm_policy;
+	int err;
+
+	area->vm_policy = next->vm_policy;
+	next->vm_policy = old;
+	err = vma_adjust(cx, area, addr, next->vm_end, next->vm_pgoff - pglen, NULL);
+	if (err) {
+		next->vm_policy = area->vm_policy;
+		area->vm_policy = old;
+	}
+	return err;
+}
+
 struct vm_area_struct *vma_merge(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *prev,
 				 u64 addr, u64 end, u32 vm_flags, struct anon_vma *anon_vma,
-				 struct file *file, pgoff_t pgoff)
+				 struct file *file, pgoff_t pgoff, const struct mempolicy *policy)
 {
+	const struct merge_range range = {vm_flags, anon_vma, file, policy};
 	pgoff_t pglen = (end - addr) >> PAGE_SHIFT;
 	struct vm_area_struct *area, *next;
 	const struct vm_area_struct *from;
@@ -593,10 +627,9 @@ struct vm_area_struct *vma_merge(struct ctx *cx, struct mm_struct *mm, struct vm
 	if (next && next->vm_end == end) /* cases 6, 7, 8 */
 		next = next->vm_next;
 	with_next = next && end == next->vm_start &&
-		    can_vma_merge_before(next, vm_flags, anon_vma, file, pgoff + pglen, from);
+		    can_vma_merge_before(next, &range, pgoff + pglen, from);
 
-	if (prev && prev->vm_end == addr &&
-	    can_vma_merge_after(prev, vm_flags, anon_vma, file, pgoff, from)) {
+	if (prev && prev->vm_end == addr && can_vma_merge_after(prev, &range, pgoff, from)) {
 		if (with_next && is_mergeable_anon_vma(prev->anon_vma, next->anon_vma, NULL, NULL))
 			/* cases 1, 6 */
 			err = vma_adjust(cx, prev, prev->vm_start, next->vm_end, prev->vm_pgoff,
@@ -613,8 +646,7 @@ struct vm_area_struct *vma_merge(struct ctx *cx, struct mm_struct *mm, struct vm
 			err = vma_adjust(cx, prev, prev->vm_start, addr, prev->vm_pgoff, NULL);
 		else
 			/* cases 3 (area is next) and 8 */
-			err = vma_adjust(cx, area, addr, next->vm_end, next->vm_pgoff - pglen,
-					 NULL);
+			err = extend_down(cx, area, addr, next, pglen);
 		return merged(cx, area, vm_flags, err);
 	}
 	return NULL;
@@ -623,6 +655,7 @@ struct vm_area_struct *vma_merge(struct ctx *cx, struct mm_struct *mm, struct vm
 bool anon_vma_compatible(const struct vm_area_struct *a, const struct vm_area_struct *b)
 {
 	return a->vm_end == b->vm_start && a->vm_file == b->vm_file &&
+	       mpol_equal(a->vm_policy, b->vm_policy) &&
 	       !((a->vm_flags ^ b->vm_flags) & ~(VM_ACCESS_FLAGS | VM_SOFTDIRTY)) &&
 	       b->vm_pgoff == a->vm_pgoff + vma_pages(a);
 }

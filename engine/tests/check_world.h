@@ -122,6 +122,8 @@ static inline void world_create(struct world *w, const char *options)
 	if (w->m->cfg.ldt)
 		assert_int_equal(sys_modify_ldt(&fx->cx, 3, 0x77), 0);
 
+	assert_int_equal(sys_mbind(&fx->cx, fx_addr(0), 4 * PAGE_SIZE, MPOL_INTERLEAVE, 3), 0);
+
 	/* two huge pages where there can be some: one of content, one of zeroes */
 	if (w->m->cfg.thp) {
 		fx_mmap(fx, 1024, 3072, RW);

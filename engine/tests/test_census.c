@@ -149,6 +149,8 @@ static void each_row_fires(void **state)
 	MORE(slab_mmu_notifier_mm, m->caches[CACHE_mmu_notifier_mm].live);
 	MORE(slab_ksm_mm_slot, m->caches[CACHE_ksm_mm_slot].live);
 	MORE(slab_khugepaged_mm_slot, m->caches[CACHE_khugepaged_mm_slot].live);
+	MORE(slab_numa_policy, m->caches[CACHE_numa_policy].live);
+	MORE(memcg_usage, m->memcgs[1].usage);
 	MORE(slab_linux_binprm, m->caches[CACHE_linux_binprm].live);
 	MORE(slab_file, m->caches[CACHE_file].live);
 	MORE(slab_inode, m->caches[CACHE_inode].live);

@@ -58,6 +58,8 @@ typedef struct mmu_notifier mmu_notifier;
 typedef struct mmu_notifier_mm mmu_notifier_mm;
 typedef struct mm_holder mm_holder;
 typedef struct mm_slot mm_slot;
+typedef struct mem_cgroup mem_cgroup;
+typedef struct mempolicy mempolicy;
 typedef struct mm_daemon mm_daemon;
 typedef struct kmem_cache kmem_cache;
 typedef struct tlb_entry tlb_entry;
@@ -135,6 +137,8 @@ static void add_of_vmas(struct objects *o, struct machine *m, const char *type)
 
 			if (!strcmp(type, "vm_area_struct"))
 				add(o, vma);
+			if (!strcmp(type, "mempolicy"))
+				add(o, vma->vm_policy);
 			list_for_each_entry(avc, &vma->anon_vma_chain, same_vma)
 				add(o, !strcmp(type, "anon_vma_chain") ? (void *)avc
 				       : !strcmp(type, "anon_vma")     ? (void *)avc->anon_vma
@@ -234,6 +238,8 @@ static void find_objects(struct objects *o, struct machine *m, const char *type)
 		list_for_each_entry(slot, &m->daemons[i].mm_head, mm_node)
 			add(o, !strcmp(type, "mm_slot") ? slot : NULL);
 	}
+	for (unsigned int i = 0; i < NR_MEMCGS; i++)
+		add(o, !strcmp(type, "mem_cgroup") ? &m->memcgs[i] : NULL);
 	if (!strcmp(type, "swap_info"))
 		add(o, &m->swap);
 	for (u32 i = 1; !strcmp(type, "swap_slot") && i < m->swap.max; i++)
@@ -401,6 +407,7 @@ static void each_field_is_noticed(void **state)
 		assert_int_equal(sys_madvise(&ws[i].fx.cx, fx_addr(0), PAGE_SIZE, MADV_MERGEABLE),
 				 0);
 		ksmd_scan(&ws[i].fx.cx);
+		assert_int_equal(sys_set_mempolicy(&ws[i].fx.cx, MPOL_BIND, 1), 0);
 		assert_int_equal(mm_pin(&ws[i].fx.cx, 0, true), 0);
 		assert_int_equal(mm_pin(&ws[i].fx.cx, 1, false), 0);
 		assert_int_equal(fl_check_machine(ws[i].m, NULL, NULL, NULL), 0);

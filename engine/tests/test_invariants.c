@@ -636,6 +636,42 @@ static void break_mm_slots_lock(struct world *w)
 	POKE(w, w->m->daemons[KSMD].lock.writer, true);
 }
 
+static void break_policy_refs(struct world *w)
+{
+	POKE(w, w->anon->vm_policy->refcnt.counter, 2);
+}
+
+static void break_policy_of_task(struct world *w)
+{
+	POKE(w, w->child->mempolicy, w->anon->vm_policy);
+	POKE(w, w->anon->vm_policy->refcnt.counter, 2);
+}
+
+static void break_memcg_page(struct world *w)
+{
+	POKE(w, page_of(w, w->mm, 2)->memcg, 0);
+}
+
+static void break_memcg_file(struct world *w)
+{
+	POKE(w, page_of(w, w->mm, 8)->memcg, 1);
+}
+
+static void break_memcg_usage(struct world *w)
+{
+	POKE(w, w->m->memcgs[2].usage, 3);
+}
+
+static void break_memcg_root(struct world *w)
+{
+	POKE(w, w->m->memcgs[0].usage, 1);
+}
+
+static void break_memcg_group(struct world *w)
+{
+	POKE(w, page_of(w, w->mm, 2)->memcg, 2);
+}
+
 static void break_task_usage(struct world *w)
 {
 	POKE(w, w->child->usage.counter, 2);
@@ -1027,6 +1063,14 @@ static const struct breakage breakages[] = {
 	 NULL},
 	{"inode_refs", "inode 1", "1", "2", break_inode_refs, false, NULL},
 	{"module_refs", "module of binary format 0", "2", "3", break_module_refs, false, NULL},
+	{"policy_refs", ANON, "1", "2", break_policy_refs, true, NULL},
+	{"policy_refs", "task pid 2", "1", "2", break_policy_of_task, false, NULL},
+	{"memcg_page", NULL, "charged to a group, where there are groups", "not so",
+	 break_memcg_page, false, NULL},
+	{"memcg_page", NULL, "0", "1", break_memcg_file, false, NULL},
+	{"memcg_usage", "machine", "0", "3", break_memcg_usage, false, NULL},
+	{"memcg_usage", "machine", "0", "1", break_memcg_root, false, NULL},
+	{"memcg_usage", "machine", "1", "0", break_memcg_group, false, NULL},
 	{"mm_users", "mm#0", "1", "2", break_mm_users, true, NULL},
 	{"mm_count", "mm#0", "1", "2", break_mm_count, false, NULL},
 	{"mm_list", "machine", "3", "2", break_mm_list, false, NULL},

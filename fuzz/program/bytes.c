@@ -49,7 +49,7 @@ enum {
 };
 #define FAULT_NOWAIT 0x80u
 
-#define NO_ADVICE 255u
+#define NO_CHOICE 255u
 #define LEN_BYTES 0x8000u /* a small length counts bytes, not pages */
 
 /*
@@ -220,12 +220,14 @@ static u32 get_words(enum arg_kind kind, u8 b)
 	return flags;
 }
 
-/* One of the words, or nothing that anybody advises. */
-static u64 get_advice(u8 b)
+/* One of the words, or what none of them stands for. */
+static u64 get_choice(enum arg_kind kind, u8 b)
 {
-	unsigned int i = b % (nr_advice_words + 1);
+	unsigned int nr;
+	const struct flag_word *values = kind_values(kind, &nr);
+	unsigned int i = b % (nr + 1);
 
-	return i < nr_advice_words ? advice_words[i].bits : NO_ADVICE;
+	return i < nr ? values[i].bits : NO_CHOICE;
 }
 
 static void get_arg(const struct decoder *d, enum arg_kind kind, struct arg *arg, const u8 *b)
@@ -244,7 +246,8 @@ static void get_arg(const struct decoder *d, enum arg_kind kind, struct arg *arg
 		arg->ref = get_file(d, b[0]);
 		break;
 	case ARG_ADVICE:
-		arg->val = get_advice(b[0]);
+	case ARG_POLICY:
+		arg->val = get_choice(kind, b[0]);
 		break;
 	case ARG_MAP:
 		arg->val = get_map_flags(b[0], b[1]);
@@ -281,6 +284,7 @@ static void decode_wide_arg(struct decoder *d, enum arg_kind kind, struct arg *a
 		arg->val = get64(b + 8);
 		break;
 	case ARG_ADVICE:
+	case ARG_POLICY:
 	case ARG_LEN:
 	case ARG_VALUE:
 		arg->val = get64(b + 8);
@@ -619,14 +623,15 @@ static u8 words_byte(enum arg_kind kind, u64 flags)
 	return b;
 }
 
-static bool put_advice(u64 val, u8 *b)
+static bool put_choice(enum arg_kind kind, u64 val, u8 *b)
 {
-	u8 i = 0;
+	unsigned int nr, i = 0;
+	const struct flag_word *values = kind_values(kind, &nr);
 
-	while (i < nr_advice_words && advice_words[i].bits != val)
+	while (i < nr && values[i].bits != val)
 		i++;
-	b[0] = i;
-	return i < nr_advice_words || val == NO_ADVICE;
+	b[0] = (u8)i;
+	return i < nr || val == NO_CHOICE;
 }
 
 static bool put_arg(const struct encoder *e, enum arg_kind kind, const struct arg *arg, u8 *b)
@@ -642,7 +647,8 @@ static bool put_arg(const struct encoder *e, enum arg_kind kind, const struct ar
 	case ARG_FILE:
 		return put_file(e, arg->ref, b);
 	case ARG_ADVICE:
-		return put_advice(arg->val, b);
+	case ARG_POLICY:
+		return put_choice(kind, arg->val, b);
 	case ARG_MAP:
 		b[0] = map_byte((u32)arg->val);
 		b[1] = (u8)((arg->val & MAP_LOCKED ? MAP_BYTE_LOCKED : 0) |

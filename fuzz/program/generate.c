@@ -151,6 +151,14 @@ static void range_args(struct gen *g, const struct live_task *t, struct op *op)
 		op->args[0].val += 1 + below(g, 4095);
 }
 
+/* Few different ones, so that neighbours often have the same. */
+static void gen_policy(struct gen *g, struct arg *policy, struct arg *nodes)
+{
+	policy->val = chance(g, 30) ? MPOL_DEFAULT : chance(g, 60) ? MPOL_BIND : below(g, 6);
+	if ((policy->val != MPOL_DEFAULT && policy->val != MPOL_LOCAL) || chance(g, 5))
+		nodes->val = chance(g, 90) ? 1 + below(g, 3) : below(g, 20);
+}
+
 /* Mostly what a thread or a vfork asks for. */
 static u32 some_clone_flags(struct gen *g)
 {
@@ -460,6 +468,16 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 		op->args[3].val = chance(g, 2) ? fi_draw(&g->rng) : below(g, 8);
 		op->args[4].val = chance(g, 20) ? MAP_NONBLOCK : 0;
 		return 0;
+	case OP_mbind:
+		range_args(g, t, op);
+		gen_policy(g, &op->args[2], &op->args[3]);
+		return 0;
+	case OP_set_mempolicy:
+		gen_policy(g, &op->args[0], &op->args[1]);
+		return 0;
+	case OP_cgroup:
+		op->args[0].val = below(g, NR_MEMCGS + (u32)chance(g, 3));
+		return 0;
 	case OP_mm_pin:
 		op->args[1].val = below(g, 2);
 		/* fall through */
@@ -560,6 +578,7 @@ static u32 requests(enum op_code code)
 	case OP_mprotect:
 	case OP_brk:
 	case OP_madvise:
+	case OP_mbind:
 	case OP_modify_ldt:
 	case OP_khugepaged:
 	case OP_notifier_register:
@@ -625,6 +644,7 @@ static bool fits(struct gen *g, const struct live_task *t, enum op_code code)
 	case OP_mremap:
 	case OP_remap_file_pages:
 	case OP_madvise:
+	case OP_mbind:
 	case OP_mlock:
 	case OP_mlock2:
 	case OP_munlock:

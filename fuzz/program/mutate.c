@@ -383,6 +383,15 @@ static u64 changed_flags(enum arg_kind kind, u64 val, u64 *rng)
 	return (val & bits) == bits ? val & ~(u64)bits : val | bits;
 }
 
+/* One of the words, seldom what none of them stands for. */
+static u64 changed_choice(enum arg_kind kind, u64 *rng)
+{
+	unsigned int nr;
+	const struct flag_word *values = kind_values(kind, &nr);
+
+	return chance(rng, 95) ? values[below(rng, nr)].bits : 99;
+}
+
 static u32 changed_file(const struct program *p, u32 i, u64 *rng)
 {
 	u32 nr = names_before(p, i, DEF_FILE);
@@ -413,7 +422,8 @@ static void change_arg(const struct program *p, u32 i, struct op *op, u32 k, u64
 		a->ref = changed_file(p, i, rng);
 		break;
 	case ARG_ADVICE:
-		a->val = chance(rng, 95) ? advice_words[below(rng, nr_advice_words)].bits : 99;
+	case ARG_POLICY:
+		a->val = changed_choice(kind, rng);
 		break;
 	case ARG_NONE:
 		break;

@@ -59,6 +59,11 @@ const struct flag_word advice_words[] = {
 };
 const unsigned int nr_advice_words = ARRAY_SIZE(advice_words);
 
+static const struct flag_word policy_words[] = {
+	{"default", MPOL_DEFAULT},	 {"preferred", MPOL_PREFERRED}, {"bind", MPOL_BIND},
+	{"interleave", MPOL_INTERLEAVE}, {"local", MPOL_LOCAL},
+};
+
 static const struct flag_word mlock_words[] = {{"onfault", MLOCK_ONFAULT}};
 
 static const struct flag_word mcl_words[] = {
@@ -117,6 +122,21 @@ const struct flag_word *kind_words(enum arg_kind kind, unsigned int *nr)
 	}
 }
 
+const struct flag_word *kind_values(enum arg_kind kind, unsigned int *nr)
+{
+	switch (kind) {
+	case ARG_ADVICE:
+		*nr = nr_advice_words;
+		return advice_words;
+	case ARG_POLICY:
+		*nr = ARRAY_SIZE(policy_words);
+		return policy_words;
+	default:
+		*nr = 0;
+		return NULL;
+	}
+}
+
 u32 kind_mask(enum arg_kind kind)
 {
 	unsigned int nr;
@@ -155,6 +175,8 @@ static const struct {
 	 "`dofork`, `dontdump`, `dodump`, `hugepage`, `nohugepage`, `mergeable`, `unmergeable`, or "
 	 "a "
 	 "number"},
+	{ARG_POLICY, "policy",
+	 "one of `default`, `preferred`, `bind`, `interleave`, `local`, or a number"},
 	{ARG_MREMAP, "mremap flags", "words of `maymove\\|fixed`, or `0`"},
 };
 

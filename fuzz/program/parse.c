@@ -409,13 +409,15 @@ static int parse_words(struct parser *ps, enum arg_kind kind, u64 *val)
 	return 0;
 }
 
-static int parse_advice(struct parser *ps, u64 *val)
+static int parse_choice(struct parser *ps, enum arg_kind kind, u64 *val)
 {
 	struct word w = peek_word(ps);
+	unsigned int nr;
+	const struct flag_word *values = kind_values(kind, &nr);
 
-	for (unsigned int i = 0; i < nr_advice_words; i++) {
-		if (word_is(w, advice_words[i].word)) {
-			*val = advice_words[i].bits;
+	for (unsigned int i = 0; i < nr; i++) {
+		if (word_is(w, values[i].word)) {
+			*val = values[i].bits;
 			ps->cur += w.len;
 			return 0;
 		}
@@ -451,7 +453,8 @@ static int parse_arg(struct parser *ps, enum arg_kind kind, struct arg *arg)
 	case ARG_MCL:
 		return parse_words(ps, kind, &arg->val);
 	case ARG_ADVICE:
-		return parse_advice(ps, &arg->val);
+	case ARG_POLICY:
+		return parse_choice(ps, kind, &arg->val);
 	case ARG_FILE:
 		return parse_file(ps, &arg->ref);
 	default:

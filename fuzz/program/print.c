@@ -68,11 +68,14 @@ static void print_file(struct strbuf *sb, u32 ref)
 		sb_printf(sb, "f%u", ref);
 }
 
-static void print_advice(struct strbuf *sb, u64 val)
+static void print_choice(struct strbuf *sb, enum arg_kind kind, u64 val)
 {
-	for (unsigned int i = 0; i < nr_advice_words; i++) {
-		if (advice_words[i].bits == val) {
-			sb_puts(sb, advice_words[i].word);
+	unsigned int nr;
+	const struct flag_word *values = kind_values(kind, &nr);
+
+	for (unsigned int i = 0; i < nr; i++) {
+		if (values[i].bits == val) {
+			sb_puts(sb, values[i].word);
 			return;
 		}
 	}
@@ -92,7 +95,8 @@ static void print_arg(struct strbuf *sb, enum arg_kind kind, const struct arg *a
 		print_file(sb, arg->ref);
 		break;
 	case ARG_ADVICE:
-		print_advice(sb, arg->val);
+	case ARG_POLICY:
+		print_choice(sb, kind, arg->val);
 		break;
 	case ARG_VALUE:
 		print_value(sb, arg->val);

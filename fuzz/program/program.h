@@ -25,6 +25,7 @@ enum arg_kind {
 	ARG_ADVICE, /* a word of advice, or a number */
 	ARG_MLOCK,  /* 0, or onfault */
 	ARG_MCL,    /* 0, or current|future|onfault */
+	ARG_POLICY, /* a memory policy's mode, or a number */
 };
 
 /* Where an address counts from. */

@@ -33,7 +33,7 @@ extern const struct flag_word clone_words[];
 extern const struct flag_word prot_letters[];
 extern const struct flag_word mode_letters[];
 extern const unsigned int nr_map_words, nr_clone_words;
-/* Of ARG_ADVICE: values, of which an argument is one. */
+/* Of ARG_ADVICE, for who wants to choose one. */
 extern const struct flag_word advice_words[];
 extern const unsigned int nr_advice_words;
 #define NR_LETTERS 3u
@@ -41,6 +41,8 @@ extern const unsigned int nr_advice_words;
 /* Words of ARG_MAP and ARG_CLONE, letters of ARG_PROT and ARG_MODE. NULL for other kinds. */
 const struct flag_word *kind_words(enum arg_kind kind, unsigned int *nr);
 u32 kind_mask(enum arg_kind kind);
+/* Values of ARG_ADVICE and ARG_POLICY, of which an argument is one. NULL for other kinds. */
+const struct flag_word *kind_values(enum arg_kind kind, unsigned int *nr);
 
 extern const char *const base_names[]; /* by enum addr_base; NULL for those without a word */
 #define NR_BASES (BASE_STACK + 1)

@@ -43,6 +43,11 @@ static const struct fallback {
 	 "the huge page is split and the page that is written copied"},
 	{SITE_huge_cow_small, NR_OPS, SITE_cow_page, true,
 	 "the huge page is split and the page that is written copied"},
+	{SITE_huge_charge, NR_OPS, SITE_none, true, "the fault takes a small page"},
+	{SITE_huge_cow_charge, NR_OPS, SITE_none, true,
+	 "small pages take the place of the second huge one"},
+	{SITE_huge_cow_small_charge, NR_OPS, SITE_cow_page, true,
+	 "the huge page is split and the page that is written copied"},
 	{SITE_khugepaged_merge_slot, NR_OPS, SITE_none, true,
 	 "khugepaged learns of the mm from a fault or another merge"},
 };
@@ -166,6 +171,7 @@ static const struct row {
 	{OP_exec, SITE_pte_alloc_pte, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_pte_alloc_ctor, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_anon_page, OUT_ERRNO, E2BIG},
+	{OP_exec, SITE_anon_charge, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_huge_pte, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_huge_pte_ctor, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_expand_stack_acct, OUT_ERRNO, E2BIG},
@@ -195,14 +201,18 @@ static const struct row {
 	{OP_madvise, SITE_none, OUT_ERRNO, EAGAIN},
 	{OP_mlock, SITE_shmem_block_acct, OUT_ERRNO, ENOMEM},
 	{OP_mlock, SITE_split_vma_vma, OUT_ERRNO, ENOMEM},
+	{OP_mlock, SITE_split_vma_policy, OUT_ERRNO, ENOMEM},
 	{OP_mlock, SITE_anon_vma_clone_avc, OUT_ERRNO, ENOMEM},
 	{OP_mlock, SITE_none, OUT_ERRNO, EAGAIN},
 	{OP_mlock2, SITE_shmem_block_acct, OUT_ERRNO, ENOMEM},
 	{OP_mlock2, SITE_split_vma_vma, OUT_ERRNO, ENOMEM},
+	{OP_mlock2, SITE_split_vma_policy, OUT_ERRNO, ENOMEM},
 	{OP_mlock2, SITE_anon_vma_clone_avc, OUT_ERRNO, ENOMEM},
 	{OP_mlock2, SITE_none, OUT_ERRNO, EAGAIN},
 	{OP_munlock, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_ioprio, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_mbind, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_set_mempolicy, SITE_none, OUT_ERRNO, ENOMEM},
 };
 
 /* Where a fault may be refused. What only fetches pages in advance goes on without them. */
@@ -216,7 +226,9 @@ static const enum fl_site fault_sites[] = {
 	SITE_anon_vma_prepare_avc,
 	SITE_anon_vma_prepare_av,
 	SITE_anon_page,
+	SITE_anon_charge,
 	SITE_cow_page,
+	SITE_cow_charge,
 	SITE_filemap_page,
 	SITE_shmem_page,
 	SITE_shmem_block_acct,
@@ -255,7 +267,8 @@ static bool source_kept(const struct target *t, u32 op, const struct fi_point *p
 	u64 addr;
 
 	return out->kind == OUT_OK &&
-	       (asked(point) == SITE_split_vma_vma || asked(point) == SITE_anon_vma_clone_avc) &&
+	       (asked(point) == SITE_split_vma_vma || asked(point) == SITE_split_vma_policy ||
+		asked(point) == SITE_anon_vma_clone_avc) &&
 	       target_addr(t, &t->tasks[o->task], &o->args[0], &addr) && (u64)out->value != addr;
 }
 
@@ -348,6 +361,7 @@ enum known_field {
 	F_vma_pgoff,
 	F_vma_file,
 	F_vma_special,
+	F_vma_policy,
 	F_pte_page,
 	F_pte_bits,
 	F_page_tag,
@@ -379,6 +393,7 @@ static const char *const known_fields[NR_KNOWN_FIELDS][2] = {
 	[F_vma_pgoff] = {"vma", "pgoff"},
 	[F_vma_file] = {"vma", "file"},
 	[F_vma_special] = {"vma", "special"},
+	[F_vma_policy] = {"vma", "policy"},
 	[F_pte_page] = {"pte", "page"},
 	[F_pte_bits] = {"pte", "bits"},
 	[F_page_tag] = {"page", "tag"},
@@ -400,7 +415,7 @@ static enum known_field field_of(const struct fl_obs *o)
 }
 
 struct area {
-	u64 start, end, flags, page_prot, pgoff, file, special;
+	u64 start, end, flags, page_prot, pgoff, file, special, policy;
 };
 
 struct entry {
@@ -430,9 +445,11 @@ struct change {
 	u64 cut_start, cut_end; /* CHANGE_HOLE, CHANGE_MOVED: may be a hole, too */
 	u64 from, moved;
 	u64 clear, set; /* CHANGE_PREFIX: bits of the flags */
-	u64 hpage;	/* bytes of a huge page, 0 without */
-	bool filled;	/* pages may have been fetched in [start, end) */
-	bool advised;	/* no counter may differ */
+	u64 policy;	/* CHANGE_PREFIX: of the VMAs, if rebinds */
+	bool rebinds;
+	u64 hpage;    /* bytes of a huge page, 0 without */
+	bool filled;  /* pages may have been fetched in [start, end) */
+	bool advised; /* no counter may differ */
 	bool moves_brk;
 	bool whole_mm; /* def_flags may differ, too */
 	bool locks;    /* special mappings are passed by */
@@ -680,6 +697,9 @@ static void collect(struct change *c, unsigned int side, u32 mm)
 		case F_vma_special:
 			area->special = o->val;
 			break;
+		case F_vma_policy:
+			area->policy = o->val;
+			break;
 		case F_pte_page:
 			entry = &c->entries[side][c->nr_entries[side]++];
 			*entry = (struct entry){.addr = o->key, .page = o->val};
@@ -775,7 +795,19 @@ static bool moved_piece(struct change *c, const struct area *a)
 	if (a->flags != b->flags && !(a->start <= c->from && c->from < a->end))
 		return false;
 	return (a->flags | VM_ACCOUNT) == (b->flags | VM_ACCOUNT) && a->page_prot == b->page_prot &&
-	       a->special == b->special && paired(c->files, c->max_file, b->file, a->file);
+	       a->special == b->special && a->policy == b->policy &&
+	       paired(c->files, c->max_file, b->file, a->file);
+}
+
+/* As before, or in the first part of a range the new one. */
+static bool same_policy(struct change *c, bool in_range, const struct area *b, const struct area *a)
+{
+	if (!c->rebinds || !in_range)
+		return a->policy == b->policy;
+	if (a->policy == c->policy)
+		return !c->prefix_over || b->policy == c->policy;
+	c->prefix_over = true;
+	return a->policy == b->policy;
 }
 
 /* The piece of before that begins at addr, against what is there after. */
@@ -795,6 +827,8 @@ static bool same_piece(struct change *c, u32 mm, const struct area *b, u64 addr)
 		return !a && !b;
 	if (!paired(c->files, c->max_file, b->file, a->file) || b->special != a->special ||
 	    pgoff_at(b, addr) != pgoff_at(a, addr))
+		return false;
+	if (!same_policy(c, in_range(c, mm, addr), b, a))
 		return false;
 	if (a->flags == b->flags && a->page_prot == b->page_prot) {
 		if (in_range(c, mm, addr) && !has_new_flags(c, b->flags, a->flags) &&
@@ -1181,6 +1215,24 @@ static const char *madvise_exception(const struct target *t, const struct op *o,
 	return NULL;
 }
 
+/* The first VMAs of a range have the policy. */
+static const char *mbind_exception(const struct target *t, const struct op *o, struct change *c)
+{
+	u64 mode = o->args[2].val, nodes = o->args[3].val & ((1u << t->m->cfg.numa) - 1);
+
+	if (!range_of(t, o, c))
+		return NULL;
+	c->kind = CHANGE_PREFIX;
+	c->advised = true;
+	c->rebinds = true;
+	if (mode == MPOL_LOCAL)
+		mode = MPOL_PREFERRED;
+	if (mode == MPOL_PREFERRED)
+		nodes &= -nodes;
+	c->policy = mode << 32 | nodes;
+	return "mbind-prefix";
+}
+
 /*
  * A stack has grown down to the access, or by its guard page to one page more, and then the page
  * could not be had.
@@ -1269,6 +1321,8 @@ static const char *exception_of(const struct target *t, const struct op *o,
 		return failed ? lock_exception(t, o, c) : NULL;
 	case OP_madvise:
 		return failed ? madvise_exception(t, o, c) : NULL;
+	case OP_mbind:
+		return failed ? mbind_exception(t, o, c) : NULL;
 	case OP_mlockall:
 		return done ? lock_exception(t, o, c) : NULL;
 	default:

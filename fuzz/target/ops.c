@@ -169,6 +169,7 @@ static bool needs_mm(enum op_code code)
 	case OP_mremap:
 	case OP_remap_file_pages:
 	case OP_madvise:
+	case OP_mbind:
 	case OP_khugepaged:
 	case OP_mlock:
 	case OP_mlock2:
@@ -338,6 +339,18 @@ void target_do_op(struct target *t, void *arg)
 		break;
 	case OP_khugepaged_scan:
 		khugepaged_scan(&t->cx);
+		break;
+	case OP_mbind:
+		set_errno_or_value(out, sys_mbind(&t->cx, c->addr, a[1].val,
+						  (u32)min_u64(a[2].val, UINT32_MAX), a[3].val));
+		break;
+	case OP_set_mempolicy:
+		set_errno_or_value(out,
+				   sys_set_mempolicy(&t->cx, (u32)min_u64(a[0].val, UINT32_MAX),
+						     a[1].val));
+		break;
+	case OP_cgroup:
+		set_errno_or_value(out, sys_cgroup_attach(&t->cx, a[0].val));
 		break;
 	case NR_OPS:
 		break;

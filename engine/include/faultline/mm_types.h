@@ -132,6 +132,7 @@ static inline bool is_swap_pte(pte_t e)
 }
 
 struct anon_vma;
+struct mempolicy;
 struct address_space;
 struct mm_struct;
 
@@ -146,14 +147,15 @@ struct page {
 	s32 _mapcount; /* number of page-table entries that map it */
 	u8 type;       /* enum page_type */
 	u8 order;
-	bool mlocked;		   /* user pages: kept, for a locked VMA maps it */
-	u8 entry_shift;		   /* tables: log2 of the bytes of an entry, 2 or 3 */
-	bool dirty;		   /* PAGE_FILE: reading it in again would not give what it holds */
-	u32 swap;		   /* PAGE_ANON: slot that it is the swap cache of, 0: none */
-	u16 nr_entries;		   /* tables: entries that are not none, kept by pt_set() */
-	gfp_t gfp;		   /* of the request, handed back on free */
-	pgoff_t index;		   /* user pages: offset in the object, as a linear page index */
-	struct anon_vma *anon_vma; /* PAGE_ANON */
+	bool mlocked;	/* user pages: kept, for a locked VMA maps it */
+	u8 entry_shift; /* tables: log2 of the bytes of an entry, 2 or 3 */
+	u8 memcg;	/* PAGE_ANON: group that it is charged to plus 1, 0: not charged */
+	bool dirty;	/* PAGE_FILE: reading it in again would not give what it holds */
+	u32 swap;	/* PAGE_ANON: slot that it is the swap cache of, 0: none */
+	u16 nr_entries; /* tables: entries that are not none, kept by pt_set() */
+	gfp_t gfp;	/* of the request, handed back on free */
+	pgoff_t index;	/* user pages: offset in the object, as a linear page index */
+	struct anon_vma *anon_vma;     /* PAGE_ANON */
 	struct address_space *mapping; /* PAGE_FILE */
 	struct rb_node cache_node;     /* PAGE_FILE: in mapping->page_tree */
 	void *ptl;		       /* tables: lock object, with ptl_objects */
@@ -305,6 +307,17 @@ struct vm_area_struct {
 	pgoff_t vm_pgoff;
 	struct file *vm_file;				  /* counted */
 	const struct vm_special_mapping *vm_private_data; /* NULL: no special mapping */
+	struct mempolicy *vm_policy;			  /* NULL: that of the task */
+};
+
+/*
+ * Where memory shall come from (facts §10.5). Not shared: each VMA and each task has a copy of its
+ * own. A policy of MPOL_DEFAULT is none, NULL.
+ */
+struct mempolicy {
+	atomic_t refcnt;
+	u32 mode;  /* MPOL_* */
+	u32 nodes; /* a bit each. MPOL_PREFERRED: one, or none for the node that a task is on */
 };
 
 static inline u64 vma_pages(const struct vm_area_struct *vma)
@@ -482,6 +495,8 @@ struct task_struct {
 	u64 min_flt, maj_flt, nvcsw, nivcsw;
 	bool signal_pending;
 	bool in_execve;
+	struct mempolicy *mempolicy; /* NULL: the default */
+	u32 memcg;		     /* memory cgroup; children are born into it */
 };
 
 struct pid {
@@ -548,6 +563,16 @@ struct mm_daemon {
 	fl_lock_t lock;
 };
 
+/*
+ * A memory cgroup: a page is charged to that of its mm's owner when it is first mapped, until it is
+ * freed (facts §4.10, F-71). Group 0 is the root, which has no limit and is not counted.
+ */
+struct mem_cgroup {
+	u64 usage; /* pages */
+};
+
+#define NR_MEMCGS 3u
+
 /* ---- swap (facts §6.4, §20) ----------------------------------------------------------------- */
 
 /*
@@ -604,6 +629,7 @@ enum fl_cache {
 	CACHE_io_context,
 	CACHE_ksm_mm_slot,
 	CACHE_khugepaged_mm_slot,
+	CACHE_numa_policy,
 	NR_CACHES
 };
 
@@ -671,6 +697,7 @@ struct machine {
 	struct mmu_notifier notifiers[NR_NOTIFIERS];
 	struct mm_holder pins[NR_MM_PINS];
 	struct mm_daemon daemons[NR_MM_DAEMONS];
+	struct mem_cgroup memcgs[NR_MEMCGS];
 
 	s64 vm_committed_as; /* pages */
 	u64 nr_shmem;	     /* page-cache pages of shmem objects: no file holds their content */

@@ -50,6 +50,12 @@
 #define MADV_DONTDUMP	 16u
 #define MADV_DODUMP	 17u
 
+#define MPOL_DEFAULT	0u
+#define MPOL_PREFERRED	1u
+#define MPOL_BIND	2u
+#define MPOL_INTERLEAVE 3u
+#define MPOL_LOCAL	4u
+
 #define MLOCK_ONFAULT 1u
 #define MCL_CURRENT   1u
 #define MCL_FUTURE    2u
@@ -127,6 +133,23 @@ s64 sys_munlockall(struct ctx *cx);
  * the failure has been done.
  */
 s64 sys_madvise(struct ctx *cx, u64 addr, u64 len, u32 advice);
+/*
+ * The memory policy of [addr, addr + len), and of the caller; nodes has a bit for each, and those
+ * that there are not do not count. No page moves. 0, or: EINVAL unknown mode, unaligned addr, end
+ * that wraps, DEFAULT or LOCAL with nodes, BIND or INTERLEAVE without, or none of the nodes exists;
+ * EFAULT a hole; ENOMEM a policy, a VMA or too many of them, and what lies before the place of the
+ * failure has the new policy; ENOSYS without nodes.
+ *
+ * As in 4.4: a hole at the end of the range is only noticed behind the last VMA; and where the
+ * default is asked for, only at the start.
+ */
+s64 sys_mbind(struct ctx *cx, u64 addr, u64 len, u32 mode, u64 nodes);
+s64 sys_set_mempolicy(struct ctx *cx, u32 mode, u64 nodes);
+/*
+ * Puts the caller into memory cgroup 0 (the root), 1 or 2. What has been charged stays where it is.
+ * 0; -EINVAL no such group; -ENOSYS without the memcg option. Source: facts §4.10, F-71.
+ */
+s64 sys_cgroup_attach(struct ctx *cx, u64 group);
 /* Returns the current break; a refusal leaves it where it was. */
 s64 sys_brk(struct ctx *cx, u64 brk);
 

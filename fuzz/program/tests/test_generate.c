@@ -55,21 +55,20 @@ static void test_round_trip(void **state)
 /* The same everywhere, as long as ops.def and sites.def say the same. */
 static void test_known_seed(void **state)
 {
-	static const char want[] =
-		"# faultline 1\n"
-		"machine teardown=oldest\n"
-		"t0: r0 = mmap(w+56p, 0x1cfc, w, shared|anon|fixed|noreserve) !slab:1\n"
-		"t0: r1 = mmap(w+29p, 9p, rw, private|anon)\n"
-		"t0: r2 = mmap(0x0, 4p, rw, private|anon)\n"
-		"t0: r3 = mmap(w+34p, 3p, none, private|anon|fixed)\n"
-		"t0: mlock(r2+3p, 1p)\n"
-		"t0: t1 = fork()\n"
-		"t0: read(r0)\n"
-		"t1: r4 = mmap(w+51p, 11p, rwx, private|anon|fixed|populate)\n"
-		"t1: madvise(r0+1p, 7p, dontneed) !any:2\n"
-		"t0: munlock(r0+1p, 1p)\n"
-		"t0: madvise(r2+1p, 3p, dodump) !any:2\n"
-		"t1: mlock(r4, 15p)\n";
+	static const char want[] = "# faultline 1\n"
+				   "machine teardown=oldest\n"
+				   "t0: r0 = mmap(w+15p, 1p, rw, private|anon|fixed|locked)\n"
+				   "t0: munlockall()\n"
+				   "t0: mprotect(r0, 1p, r)\n"
+				   "t0: mprotect(w+57p, 15p, none)\n"
+				   "t0: write(r0, 1)\n"
+				   "t0: write(r0, 2)\n"
+				   "t0: write(r0, 3)\n"
+				   "t0: write(r0, 4)\n"
+				   "t0: mm_unpin(0)\n"
+				   "t0: mlock(r0, 1p)\n"
+				   "t0: f0 = open(6p, w)\n"
+				   "t0: mprotect(r0, 1p, rw)\n";
 	struct program p;
 	char *text;
 
