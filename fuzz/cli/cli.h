@@ -28,6 +28,7 @@ int cmd_sweep(int argc, char **argv);
 int cmd_sites(int argc, char **argv);
 int cmd_fmt(int argc, char **argv);
 int cmd_gen(int argc, char **argv);
+int cmd_alloc_check(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_import_strace(int argc, char **argv);
 

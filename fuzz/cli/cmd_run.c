@@ -22,7 +22,7 @@ static const char help[] =
 	"                      op=3.slab@dup_mmap_vma:2, slab:b=40, any:p=0.01/7\n"
 	"  --no-marks          leave the marks of the program out, as a sweep does\n"
 	"  --machine K=V,...   options of the machine, over those of the program\n"
-	"  --allocator NAME    malloc (default) or arena\n"
+	"  --allocator NAME    malloc (default), arena, buddy, guard, or a file: ./mine.so\n"
 	"  --check LEVEL       off, touched or full (default): how much is verified after each op\n"
 	"  --max-ops N         leave the operations after the first N out, as fuzz_lifecycle does\n"
 	"  --trace             a line per operation: its result and the requests it made\n"

@@ -26,7 +26,7 @@ static const char help[] =
 	"                      it to --coverage\n"
 	"  --contexts          also the contexts that were met and not failed, or not retried\n"
 	"  --machine K=V,...   options of the machine, over those of the programs\n"
-	"  --allocator NAME    malloc (default) or arena\n"
+	"  --allocator NAME    malloc (default), arena, buddy, guard, or a file: ./mine.so\n"
 	"  --json              JSON lines\n"
 	"\n"
 	"Exit: 0, 1 a program crashed, 2 usage or bad input, 3 environment.\n";

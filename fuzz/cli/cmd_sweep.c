@@ -34,7 +34,7 @@ static const char help[] =
 	"pruned\n"
 	"  --coverage FILE     add what was reached and failed to FILE, see `faultline sites`\n"
 	"  --machine K=V,...   options of the machine, over those of the program\n"
-	"  --allocator NAME    malloc (default) or arena\n"
+	"  --allocator NAME    malloc (default), arena, buddy, guard, or a file: ./mine.so\n"
 	"  --no-isolate        in this process, without a child that may crash: for a debugger\n"
 	"  --json              JSON lines\n"
 	"\n"

@@ -183,3 +183,17 @@ void crash_describe(const struct crash_report *r, int status, bool hung, struct 
 		 hung ? "no progress, stopped by the watchdog" : f->class_key);
 	snprintf(f->actual, sizeof(f->actual), "%s", f->class_key);
 }
+
+void crash_in_backend(const char *call, struct finding *f)
+{
+	char how[sizeof(f->class_key)];
+
+	if (!call)
+		return;
+	snprintf(how, sizeof(how), "%s", f->class_key);
+	f->oracle = ORACLE_backend;
+	snprintf(f->class_key, sizeof(f->class_key), "%.40s in %s", how, call);
+	snprintf(f->func, sizeof(f->func), "%s", call);
+	snprintf(f->what, sizeof(f->what), "the backend died in %s(): %s", call, how);
+	snprintf(f->expected, sizeof(f->expected), "%s() returns", call);
+}

@@ -22,5 +22,10 @@ void crash_echo(const struct crash_report *r);
  * waitpid(). hung: it was killed because it showed no life.
  */
 void crash_describe(const struct crash_report *r, int status, bool hung, struct finding *f);
+/*
+ * The same, when a function of a loaded backend was running: the backend's doing, whatever it was
+ * that ended it. call is its name; NULL: none was, and nothing is changed.
+ */
+void crash_in_backend(const char *call, struct finding *f);
 
 #endif

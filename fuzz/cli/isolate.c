@@ -60,6 +60,8 @@ static void child_died(struct worker *w, int err, int status, bool hung, struct 
 
 	crash_read(&report, err);
 	crash_describe(&report, status, hung, how);
+	crash_in_backend(backend_call(w->ses->shared->backend), how);
+	w->ses->shared->backend = 0;
 	how->op = w->ses->shared->op;
 	if (w->nr_echoed++ < MAX_ECHOED)
 		crash_echo(&report);

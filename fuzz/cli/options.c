@@ -57,21 +57,53 @@ static int option_machine(struct session *ses, const char *text)
 	return 0;
 }
 
-static int option_allocator(struct session *ses, const char *name)
+/*
+ * The backend dies before anything runs: a finding of its own, and the end of the command. Its
+ * reproducer is any command that names it.
+ */
+static int backend_died(struct session *ses, const char *path, const char *how)
 {
-	const struct fl_allocator_ops *ops;
-	char names[128] = "";
+	const struct fl_allocator_ops named = {.name = path}, *before = ses->alloc;
+	struct finding_record rec = {.f = {
+					     .oracle = ORACLE_backend,
+					     .op = UINT32_MAX,
+					     .func = "faultline_allocator",
+					     .expected = "a backend",
+				     }};
+	struct finding *f = &rec.f;
 
-	if (strchr(name, '/'))
-		return usage_error(ses->command, "--allocator %s: loading one is not supported yet",
-				   name);
-	ses->alloc = fl_allocator_find(name);
-	if (ses->alloc)
+	snprintf(f->what, sizeof(f->what), "%s", how);
+	snprintf(f->class_key, sizeof(f->class_key), "%s", how);
+	snprintf(f->name, sizeof(f->name), "load");
+	snprintf(f->actual, sizeof(f->actual), "%s", how);
+	f->confirmed = true;
+	ses->alloc = &named;
+	report_finding(ses, path, &rec);
+	ses->alloc = before;
+	return exit_worst(EXIT_FINDING, output_flush());
+}
+
+static int open_backend(struct session *ses)
+{
+	struct backend b;
+	char why[400];
+	int status;
+
+	if (!ses->alloc_name)
 		return 0;
-	for (unsigned int i = 0; (ops = fl_allocator_at(i)); i++)
-		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
-			 i ? ", " : "", ops->name);
-	return usage_error(ses->command, "--allocator %s: there are %s", name, names);
+	status = backend_open(&b, ses->alloc_name, &ses->shared->backend, why, sizeof(why));
+	switch (status) {
+	case 0:
+		ses->alloc = b.ops;
+		return 0;
+	case EXIT_FINDING:
+		return backend_died(ses, ses->alloc_name, b.crash);
+	case EXIT_USAGE:
+		return usage_error(ses->command, "--allocator %s", why);
+	default:
+		say("--allocator %s", why);
+		return status;
+	}
 }
 
 static int take_option(struct session *ses, const struct command *cmd, int c, char **argv)
@@ -80,7 +112,8 @@ static int take_option(struct session *ses, const struct command *cmd, int c, ch
 	case 'm':
 		return option_machine(ses, optarg);
 	case 'a':
-		return option_allocator(ses, optarg);
+		ses->alloc_name = optarg;
+		return 0;
 	case 'n':
 		ses->isolate = false;
 		return 0;
@@ -114,6 +147,11 @@ bool session_begin(struct session *ses, const struct command *cmd, int argc, cha
 			*status = session_exit(ses, *status);
 			return false;
 		}
+	}
+	*status = open_backend(ses);
+	if (*status) {
+		*status = session_exit(ses, *status);
+		return false;
 	}
 	return true;
 }

@@ -343,6 +343,7 @@ static void reset_shared(struct shared *sh)
 	fi_init(&sh->fi);
 	sh->op = UINT32_MAX;
 	sh->nr_ops = 0;
+	sh->backend = 0;
 	memset(&sh->t, 0, sizeof(sh->t));
 	memset(&sh->sweep, 0, sizeof(sh->sweep));
 }
@@ -474,6 +475,7 @@ static void crash_finding(struct session *ses, const struct supervised *s, struc
 
 	*f = (struct finding){0};
 	crash_describe(&s->report, s->status, s->hung, f);
+	crash_in_backend(backend_call(sh->backend), f);
 	f->op = s->in.done ? UINT32_MAX : sh->op;
 	snprintf(f->name, sizeof(f->name), "%s",
 		 f->op == UINT32_MAX || fi->op_kind >= NR_OPS ? "teardown"

@@ -9,13 +9,15 @@
 
 #include <getopt.h>
 
+#include "backend.h"
 #include "cli.h"
 #include "sweep.h"
 #include "target.h"
 
 struct shared {
-	volatile u32 op;     /* running, UINT32_MAX: after the last */
-	volatile u32 nr_ops; /* of the program, 0: not loaded yet */
+	volatile u32 op;      /* running, UINT32_MAX: after the last */
+	volatile u32 nr_ops;  /* of the program, 0: not loaded yet */
+	volatile u32 backend; /* function of a loaded backend that runs; see backend_call() */
 	struct fi fi;
 	struct target t;
 	struct sweep_stats sweep; /* of the program so far */
@@ -84,6 +86,7 @@ struct session {
 	bool json, isolate;
 	const char *machine; /* k=v,... of the command line, or NULL */
 	const struct fl_allocator_ops *alloc;
+	const char *alloc_name; /* of the command line, or NULL */
 	enum check_level check;
 	const struct fi_plan *plan; /* of the command line, or NULL */
 	const char *plan_text;
