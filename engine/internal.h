@@ -701,12 +701,17 @@ void put_cred(struct ctx *cx, struct cred *cred);
 int unshare_files(struct ctx *cx, struct files_struct **displaced);
 void reset_files_struct(struct ctx *cx, struct files_struct *files);
 void put_files_struct(struct ctx *cx, struct files_struct *files);
-/* Signal handlers that nobody else has. 0 or -ENOMEM. */
+/*
+ * tsk, the current task, becomes the only thread of its group, and has signal handlers that nobody
+ * else has. 0, or -ENOMEM with the other threads gone all the same.
+ */
 int de_thread(struct ctx *cx, struct task_struct *tsk);
 
 /* ---- kernel/exit.c (facts §4.8, §4.10, §24) ------------------------------------------------- */
 
 void mm_update_next_owner(struct ctx *cx, struct mm_struct *mm);
+/* Kills the other threads of the current task's group and waits until they have exited. */
+void zap_other_threads(struct ctx *cx, struct task_struct *tsk);
 
 /* ---- kernel/sched.c: context switch and lazy TLB (facts §4.12) ------------------------------ */
 

@@ -150,6 +150,11 @@ struct subject_ops {
 	 * operation may survive or not.
 	 */
 	bool (*optional)(void *s, const struct fi_point *point);
+	/*
+	 * Optional: a point whose refusal the operation may have gone on after without a word: when
+	 * another one was refused later, the result is that one's.
+	 */
+	bool (*untold)(void *s, u32 op, const struct fi_point *point);
 	/* Is this the outcome that the operation must have when the point fails? */
 	bool (*declared_error)(void *s, u32 op, const struct fi_point *point,
 			       const struct outcome *out);

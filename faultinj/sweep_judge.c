@@ -94,6 +94,11 @@ static bool is_optional(struct sweep *sw, const struct fi_point *p)
 	return ops_of(sw)->optional && ops_of(sw)->optional(sw->s->priv, p);
 }
 
+static bool is_untold(struct sweep *sw, const struct fi_point *p)
+{
+	return ops_of(sw)->untold && ops_of(sw)->untold(sw->s->priv, p->op, p);
+}
+
 /* What was refused with no way out, and what may or may not have had one. */
 struct refusal {
 	const struct fi_point *hard, *soft;
@@ -144,7 +149,7 @@ static void classify(struct sweep *sw, const struct fi_point *p, struct refusal 
 	if (is_optional(sw, p))
 		r->soft = r->soft ? r->soft : p;
 	else if (!is_benign(sw, p))
-		r->hard = r->hard ? r->hard : p;
+		r->hard = r->hard && !is_untold(sw, r->hard) ? r->hard : p;
 	a->relays |= ops->relays && ops->relays(sw->s->priv, p->op, p);
 }
 

@@ -109,6 +109,11 @@ bool fl_obs_counts_births(u64 task)
 	return task && task <= FIRST_IDLE - ARRAY_SIZE(((struct machine *)NULL)->rqs);
 }
 
+bool fl_obs_names_group(u64 key)
+{
+	return key == SHARE_signal;
+}
+
 static u32 mm_number(const struct observer *o, const struct mm_struct *mm)
 {
 	if (!mm)
@@ -762,7 +767,9 @@ static void observe_tasks(struct observer *o)
 		obs(o, OBS_task_vfork_parent, n, 0, task_number(o, tsk->vfork_parent));
 		obs(o, OBS_task_usage_extra, n, 0,
 		    (u64)((s64)atomic_read(&tsk->usage) - 1 - on_cpu(o->m, tsk)));
+		obs(o, OBS_task_clear_child_tid, n, 0, tsk->clear_child_tid);
 		obs(o, OBS_task_signal_pending, n, 0, tsk->signal_pending);
+		obs(o, OBS_task_fatal_signal, n, 0, tsk->fatal_signal);
 		obs(o, OBS_task_in_execve, n, 0, tsk->in_execve);
 		obs(o, OBS_task_ioprio, n, 0, tsk->io_context ? tsk->io_context->ioprio : 0);
 		obs(o, OBS_task_memcg, n, 0, tsk->memcg);

@@ -157,14 +157,20 @@ static int copy_strings(struct ctx *cx, struct linux_binprm *bprm)
 
 /* ---- from the old image to the new ---------------------------------------------------------- */
 
-static void exec_mmap(struct ctx *cx, struct mm_struct *mm)
+/* 0, or -EINTR with the old mm, which the task is to have dumped with it. */
+static int exec_mmap(struct ctx *cx, struct mm_struct *mm)
 {
 	struct task_struct *tsk = cx->curr;
 	struct mm_struct *old_mm = tsk->mm, *active_mm;
 
 	mm_release(cx, tsk, old_mm);
-	if (old_mm)
+	if (old_mm) {
 		down_read(cx, &old_mm->mmap_sem);
+		if (fl_should_fail(cx, SITE_exec_mmap_dump, GFP_KERNEL) || old_mm->core_state) {
+			up_read(cx, &old_mm->mmap_sem);
+			return -EINTR;
+		}
+	}
 	active_mm = tsk->active_mm;
 	tsk->mm = mm;
 	tsk->active_mm = mm;
@@ -176,10 +182,11 @@ static void exec_mmap(struct ctx *cx, struct mm_struct *mm)
 		BUG_ON(cx, active_mm != old_mm);
 		mm_update_next_owner(cx, old_mm);
 		mmput(cx, old_mm);
-		return;
+		return 0;
 	}
 	/* a task that had none borrowed this one */
 	mmdrop(cx, active_mm);
+	return 0;
 }
 
 static void setup_new_exec(struct ctx *cx)
@@ -259,7 +266,9 @@ static int load_binary(struct ctx *cx, struct linux_binprm *bprm, struct linux_b
 
 	set_mm_exe_file(cx, mm, image->exe);
 	acct_arg_size(cx, bprm, 0);
-	exec_mmap(cx, mm);
+	err = exec_mmap(cx, mm);
+	if (err)
+		return err;
 	bprm->mm = NULL;
 	cx->curr->flags &= ~PF_KTHREAD;
 

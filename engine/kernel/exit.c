@@ -40,6 +40,59 @@ void mm_update_next_owner(struct ctx *cx, struct mm_struct *mm)
 	mm->owner = next_owner(cx, mm, p);
 }
 
+void set_signal_pending(struct ctx *cx, bool pending)
+{
+	cx->curr->signal_pending = pending;
+}
+
+/* Nothing is left for tsk to do but exit. A vfork parent that dies is not to be woken any more. */
+static void send_sigkill(struct ctx *cx, struct task_struct *tsk)
+{
+	struct task_struct *p;
+
+	tsk->fatal_signal = true;
+	tsk->signal_pending = true;
+	if (tsk->state != TASK_VFORK_WAIT)
+		return;
+	list_for_each_entry(p, &cx->m->tasks, tasks) {
+		STEP(cx);
+		if (p->vfork_parent == tsk)
+			p->vfork_parent = NULL;
+	}
+	tsk->state = TASK_RUNNING;
+}
+
+static struct task_struct *other_thread(struct ctx *cx, const struct task_struct *tsk)
+{
+	struct task_struct *p;
+
+	list_for_each_entry(p, &cx->m->tasks, tasks) {
+		STEP(cx);
+		if (p != tsk && p->signal == tsk->signal && p->state != TASK_DEAD)
+			return p;
+	}
+	return NULL;
+}
+
+void zap_other_threads(struct ctx *cx, struct task_struct *tsk)
+{
+	unsigned int cpu = cx->cpu;
+	struct task_struct *p;
+
+	BUG_ON(cx, tsk != cx->curr);
+	list_for_each_entry(p, &cx->m->tasks, tasks) {
+		STEP(cx);
+		if (p != tsk && p->signal == tsk->signal && p->state != TASK_DEAD)
+			send_sigkill(cx, p);
+	}
+	/* tsk sleeps until the last of them has exited, each where it was last */
+	while ((p = other_thread(cx, tsk))) {
+		run_on(cx, p->cpu, p);
+		do_exit(cx);
+	}
+	run_on(cx, cpu, tsk);
+}
+
 static void exit_mm(struct ctx *cx, struct task_struct *tsk)
 {
 	struct mm_struct *mm = tsk->mm;

@@ -261,11 +261,29 @@ static void complete_vfork_done(struct ctx *cx, struct task_struct *tsk)
 	parent->state = TASK_RUNNING;
 }
 
-/* tsk stops using mm, which may be NULL. The pointer changes and the reference goes after this. */
+/*
+ * tsk, the current task, stops using mm, which may be NULL. The pointer changes and the reference
+ * goes after this. A word that cannot be written stays as it is; the vfork parent may look at it.
+ */
 void mm_release(struct ctx *cx, struct task_struct *tsk, struct mm_struct *mm)
 {
 	BUG_ON(cx, tsk->mm != mm);
+	if (tsk->clear_child_tid) {
+		u64 zero = 0;
+
+		if (atomic_read(&mm->mm_users) > 1)
+			(void)access_user(cx, tsk->clear_child_tid, true, &zero);
+		tsk->clear_child_tid = 0;
+	}
 	complete_vfork_done(cx, tsk);
+}
+
+s64 sys_set_tid_address(struct ctx *cx, u64 addr)
+{
+	if (!cx->curr->mm)
+		return -EINVAL;
+	cx->curr->clear_child_tid = addr;
+	return 0;
 }
 
 /* ---- copy of an address space (notes 2) ----------------------------------------------------- */
@@ -484,7 +502,9 @@ static struct task_struct *dup_task_struct(struct ctx *cx, const struct task_str
 	tsk->state = TASK_RUNNING;
 	tsk->flags &= PF_KTHREAD;
 	tsk->vfork_parent = NULL;
+	tsk->clear_child_tid = 0;
 	tsk->signal_pending = false;
+	tsk->fatal_signal = false;
 	tsk->in_execve = false;
 	atomic_set(&tsk->usage, 1);
 	return tsk;
@@ -671,7 +691,7 @@ fork_out:
 	return retval;
 }
 
-s64 do_fork(struct ctx *cx, u32 clone_flags, struct task_struct **child)
+s64 do_fork_tid(struct ctx *cx, u32 clone_flags, u64 child_tid, struct task_struct **child)
 {
 	struct task_struct *p;
 	int err;
@@ -680,12 +700,19 @@ s64 do_fork(struct ctx *cx, u32 clone_flags, struct task_struct **child)
 	if (err)
 		return err;
 
+	if (p->mm && (clone_flags & CLONE_CHILD_CLEARTID))
+		p->clear_child_tid = child_tid;
 	if (clone_flags & CLONE_VFORK) {
 		p->vfork_parent = cx->curr;
 		cx->curr->state = TASK_VFORK_WAIT;
 	}
 	*child = p;
 	return 0;
+}
+
+s64 do_fork(struct ctx *cx, u32 clone_flags, struct task_struct **child)
+{
+	return do_fork_tid(cx, clone_flags, 0, child);
 }
 
 s64 kernel_thread(struct ctx *cx, struct task_struct **child)

@@ -153,6 +153,7 @@ int de_thread(struct ctx *cx, struct task_struct *tsk)
 {
 	struct sighand_struct *newsighand;
 
+	zap_other_threads(cx, tsk);
 	if (atomic_read(&tsk->sighand->count) == 1)
 		return 0;
 	newsighand = new_sighand(cx, SITE_de_thread_sighand);

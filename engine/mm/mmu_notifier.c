@@ -40,7 +40,8 @@ static int mm_take_all_locks(struct ctx *cx, struct mm_struct *mm)
 		struct address_space *mapping;
 
 		STEP(cx);
-		if (fl_should_fail(cx, SITE_mm_take_all_locks, GFP_KERNEL))
+		if (fl_should_fail(cx, SITE_mm_take_all_locks, GFP_KERNEL) ||
+		    cx->curr->signal_pending)
 			goto out_unlock;
 		if (!vma->vm_file)
 			continue;

@@ -113,6 +113,11 @@ static s64 exec_no_argument_page(struct fixture *fx)
 	return fails_at(fx, SITE_anon_page, exec_plain);
 }
 
+static s64 exec_while_dumped(struct fixture *fx)
+{
+	return fails_at(fx, SITE_exec_mmap_dump, exec_plain);
+}
+
 static s64 exec_malformed(struct fixture *fx)
 {
 	return exec_pages(fx, 1, FX_BASE + 1);
@@ -729,6 +734,7 @@ static const struct row rows[] = {
 	{"execve", "no memory", exec_no_mm, -ENOMEM, NULL},
 	{"execve", "arguments too long", exec_many_arguments, -E2BIG, NULL},
 	{"execve", "no page for arguments", exec_no_argument_page, -E2BIG, NULL},
+	{"execve", "a core is dumped", exec_while_dumped, -EINTR, NULL},
 	{"execve", "malformed", exec_malformed, -ENOEXEC, NULL},
 	{"execve", "does not fit", exec_too_high, -EINVAL, NULL},
 	{"execve", "file is written", exec_text_busy, -ETXTBSY, NULL},
@@ -864,7 +870,6 @@ static void rows_that_are_missing(void **state)
 		const char *fact, *row;
 	} missing[] = {
 		{"F-60", "io_setup, io_destroy: EINVAL, EAGAIN, ENOMEM, EFAULT"},
-		{"F-76", "execve while a core is dumped: EINTR"},
 		{"F-36", "mremap: errno of ->mremap()"},
 	};
 	unsigned int wrong = 0;

@@ -119,6 +119,8 @@ static s64 declared(const struct fixture *fx)
 {
 	if (fx->refused == SITE_exec_binfmt)
 		return -ENOEXEC;
+	if (fx->refused == SITE_exec_mmap_dump)
+		return -EINTR;
 	if (fx->per_site[SITE_bprm_mm_init_acct] && fx->refused != SITE_bprm_mm_init_acct)
 		return -E2BIG;
 	return -ENOMEM;
@@ -146,6 +148,7 @@ static void test_each_unwind(void **state)
 		SITE_pte_alloc_pte,
 		SITE_anon_page,
 		SITE_exec_binfmt,
+		SITE_exec_mmap_dump,
 		SITE_mmap_region_vma,
 		SITE_mmap_region_acct,
 		SITE_mmap_region_hook,

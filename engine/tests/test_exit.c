@@ -284,6 +284,168 @@ static void test_kernel_thread_exit(void **state)
 	fixture_destroy(&fx);
 }
 
+/* ---- clear_child_tid ------------------------------------------------------------------------ */
+
+#define TID 0x20000000u
+
+static u64 load(struct fixture *fx, u64 addr)
+{
+	u64 tag = 0;
+
+	assert_int_equal(access_user(&fx->cx, addr, false, &tag), ACCESS_OK);
+	return tag;
+}
+
+static void store(struct fixture *fx, u64 addr, u64 tag)
+{
+	assert_int_equal(access_user(&fx->cx, addr, true, &tag), ACCESS_OK);
+}
+
+static void map_tids(struct fixture *fx)
+{
+	assert_int_equal(sys_mmap(&fx->cx, TID, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
+			 TID);
+	for (u64 i = 0; i < 4; i++)
+		store(fx, TID + i * PAGE_SIZE, 7 + i);
+}
+
+/* Only while others use the mm, by exit and by exec, and the address is forgotten in any case. */
+static void test_clear_child_tid(void **state)
+{
+	struct task_struct *a, *b, *c;
+	struct fixture fx;
+	bool killed;
+
+	(void)state;
+	fixture_create(&fx, "malloc", "");
+	fixture_boot(&fx);
+	map_tids(&fx);
+	/* an address without the flag is none */
+	assert_int_equal(do_fork_tid(&fx.cx, CLONE_VM, TID, &a), 0);
+	assert_int_equal(a->clear_child_tid, 0);
+	assert_int_equal(do_fork_tid(&fx.cx, CLONE_VM | CLONE_CHILD_CLEARTID, TID + PAGE_SIZE, &b),
+			 0);
+	assert_int_equal(b->clear_child_tid, TID + PAGE_SIZE);
+	fixture_exit(&fx, a);
+	fixture_run(&fx, b);
+	assert_int_equal(sys_execve(&fx.cx, &small_image, &killed), 0);
+	assert_int_equal(b->clear_child_tid, 0);
+	/* now the only user of an mm */
+	map_tids(&fx);
+	assert_int_equal(sys_set_tid_address(&fx.cx, TID), 0);
+	assert_int_equal(do_fork(&fx.cx, 0, &c), 0);
+	assert_int_equal(c->clear_child_tid, 0);
+	fixture_exit(&fx, b);
+	assert_int_equal(b->clear_child_tid, 0);
+	fixture_run(&fx, fx.init);
+	assert_int_equal(load(&fx, TID), 7);
+	assert_int_equal(load(&fx, TID + PAGE_SIZE), 0);
+	fixture_check(&fx);
+
+	fixture_exit(&fx, c);
+	fixture_run(&fx, fx.init);
+	assert_int_equal(kernel_thread(&fx.cx, &a), 0);
+	fixture_run(&fx, a);
+	assert_int_equal(sys_set_tid_address(&fx.cx, TID), -EINVAL);
+	fixture_destroy(&fx);
+}
+
+/* A store that fails is as good as one that does not, but for the word. */
+static void test_clear_child_tid_fails(void **state)
+{
+	static const u64 where[] = {TID, TID + 2 * PAGE_SIZE, 0x30000000, ~(u64)0};
+	struct task_struct *child, *other;
+	struct fixture fx;
+	struct totals before;
+
+	(void)state;
+	fixture_create(&fx, "malloc", "");
+	fixture_boot(&fx);
+	map_tids(&fx);
+	assert_int_equal(sys_mprotect(&fx.cx, TID + 2 * PAGE_SIZE, PAGE_SIZE, PROT_READ), 0);
+	/* copy-on-write: the store needs a page */
+	assert_int_equal(do_fork(&fx.cx, 0, &other), 0);
+	before = fixture_totals(&fx);
+	for (unsigned int i = 0; i < ARRAY_SIZE(where); i++) {
+		assert_int_equal(do_fork_tid(&fx.cx, CLONE_VM | CLONE_VFORK | CLONE_CHILD_CLEARTID,
+					     where[i], &child),
+				 0);
+		fixture_run(&fx, child);
+		fixture_arm(&fx, 1);
+		do_exit(&fx.cx);
+		assert_int_equal(fx.refused, i ? SITE_none : SITE_cow_page);
+		fixture_arm(&fx, 0);
+		assert_int_equal(fx.init->state, TASK_RUNNING);
+		fixture_run(&fx, fx.init);
+		assert_totals(&fx, &before);
+		fixture_check(&fx);
+	}
+	assert_int_equal(load(&fx, TID), 7);
+	assert_int_equal(load(&fx, TID + 2 * PAGE_SIZE), 9);
+	fixture_destroy(&fx);
+}
+
+/* ---- the last thread of a group (facts §4.9) ------------------------------------------------- */
+
+/*
+ * Threads die before the exec leaves the mm, on whatever CPU, waiting or not, and hand over what
+ * they own; a word of theirs is cleared, since the caller is still there to see it.
+ */
+static void test_exec_ends_threads(void **state)
+{
+	struct task_struct *leader, *thread, *waits, *child, *foreign;
+	struct mm_struct *mm;
+	struct fixture fx;
+	bool killed;
+
+	(void)state;
+	fixture_create(&fx, "malloc", "cpus=2");
+	fixture_boot(&fx);
+	assert_int_equal(do_fork(&fx.cx, 0, &leader), 0);
+	fixture_run(&fx, leader);
+	mm = leader->mm;
+	map_tids(&fx);
+	assert_int_equal(sys_set_tid_address(&fx.cx, TID), 0);
+	assert_int_equal(do_fork(&fx.cx, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, &thread), 0);
+	assert_int_equal(do_fork(&fx.cx, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, &waits), 0);
+	assert_int_equal(do_fork(&fx.cx, CLONE_VM | CLONE_SIGHAND, &foreign), 0);
+	run_on(&fx.cx, 1, waits);
+	assert_int_equal(do_fork(&fx.cx, CLONE_VM | CLONE_VFORK, &child), 0);
+	assert_int_equal(waits->state, TASK_VFORK_WAIT);
+	assert_ptr_equal(mm->owner, leader);
+	assert_int_equal(atomic_read(&mm->mm_users), 5);
+
+	run_on(&fx.cx, 0, thread);
+	/* no handlers of its own: the threads are gone all the same, and nothing else */
+	for (unsigned int n = 1; fx.refused != SITE_de_thread_sighand; n++) {
+		fixture_arm(&fx, n);
+		assert_true(sys_execve(&fx.cx, &small_image, &killed) < 0);
+		assert_false(killed);
+	}
+	fixture_arm(&fx, 0);
+	assert_ptr_equal(fx.cx.curr, thread);
+	assert_int_equal(fx.cx.cpu, 0);
+	assert_ptr_equal(thread->mm, mm);
+	assert_int_equal(atomic_read(&mm->mm_users), 3);
+	assert_int_equal(atomic_read(&thread->signal->sigcnt), 2); /* one is still on its CPU */
+	assert_null(child->vfork_parent);
+	assert_int_equal(load(&fx, TID), 0);
+	assert_true(mm->owner == thread || mm->owner == foreign || mm->owner == child);
+	fixture_check(&fx);
+
+	assert_int_equal(sys_execve(&fx.cx, &small_image, &killed), 0);
+	assert_ptr_not_equal(thread->mm, mm);
+	assert_int_equal(atomic_read(&mm->mm_users), 2);
+	assert_int_equal(atomic_read(&thread->sighand->count), 1);
+	assert_true(mm->owner == foreign || mm->owner == child);
+	run_on(&fx.cx, 1, NULL);
+	assert_int_equal(atomic_read(&thread->signal->sigcnt), 1);
+	run_on(&fx.cx, 0, thread);
+	fixture_check(&fx);
+	fixture_destroy(&fx);
+}
+
 /* A backend that has no memory after so many requests. */
 static unsigned int starve_left;
 
@@ -362,6 +524,9 @@ int main(void)
 		cmocka_unit_test(test_next_owner),
 		cmocka_unit_test(test_exit_never_fails),
 		cmocka_unit_test(test_kernel_thread_exit),
+		cmocka_unit_test(test_clear_child_tid),
+		cmocka_unit_test(test_clear_child_tid_fails),
+		cmocka_unit_test(test_exec_ends_threads),
 		cmocka_unit_test(test_create_starved),
 	};
 

@@ -374,6 +374,8 @@ static void every_semantic_field_counts(void **state)
 			FLIP(w.child->flags),
 			FLIP(w.child->usage.counter),
 			FLIP(w.child->signal_pending),
+			FLIP(w.child->fatal_signal),
+			FLIP(w.child->clear_child_tid),
 			FLIP(w.child->in_execve),
 			FLIP(mm->mmap_base),
 			FLIP(mm->mmap_legacy_base),

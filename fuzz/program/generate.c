@@ -517,6 +517,14 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 		return 0;
 	case OP_clone:
 		op->args[0].val = some_clone_flags(g);
+		if (chance(g, 30))
+			op->args[1] = mapped_addr(g, t, PROT_WRITE, &left);
+		return 0;
+	case OP_set_tid_address:
+		op->args[0] = mapped_addr(g, t, PROT_WRITE, &left);
+		return 0;
+	case OP_signal:
+		op->args[0].val = chance(g, 30);
 		return 0;
 	case OP_ioprio:
 		/* a class that there is not, a level too many: seldom */

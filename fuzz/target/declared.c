@@ -176,6 +176,7 @@ static const struct row {
 	{OP_exec, SITE_huge_pte_ctor, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_expand_stack_acct, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_exec_binfmt, OUT_ERRNO, ENOEXEC},
+	{OP_exec, SITE_exec_mmap_dump, OUT_ERRNO, EINTR},
 	/* past the point of no return */
 	{OP_exec, SITE_expand_stack_acct, OUT_KILLED, EFAULT},
 	{OP_exec, SITE_mmap_region_acct, OUT_KILLED, ENOMEM},
@@ -234,6 +235,14 @@ static const enum fl_site fault_sites[] = {
 	SITE_shmem_block_acct,
 };
 
+static bool is_fault_site(enum fl_site site)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fault_sites); i++)
+		if (fault_sites[i] == site)
+			return true;
+	return false;
+}
+
 static bool not_populated(const struct target *t, u32 op, const struct fi_point *point,
 			  const struct outcome *out)
 {
@@ -250,10 +259,15 @@ static bool not_populated(const struct target *t, u32 op, const struct fi_point 
 	default:
 		return false;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(fault_sites); i++)
-		if (fault_sites[i] == asked(point))
-			return true;
-	return false;
+	return is_fault_site(asked(point));
+}
+
+bool declared_untold(const struct target *t, u32 op, const struct fi_point *point)
+{
+	bool leaves = op == UINT32_MAX || t->p->ops[op].code == OP_exit ||
+		      t->p->ops[op].code == OP_exec;
+
+	return t->clears_tid && leaves && is_fault_site(asked(point));
 }
 
 /*
@@ -288,7 +302,8 @@ bool declared_error(const struct target *t, u32 op, const struct fi_point *point
 	enum op_code code = (enum op_code)t->p->ops[op].code;
 	bool listed = false;
 
-	if (not_populated(t, op, point, out))
+	if (not_populated(t, op, point, out) ||
+	    (out->kind == OUT_OK && declared_untold(t, op, point)))
 		return true;
 	if (code == OP_brk)
 		return brk_refused(t, op, out);
@@ -329,7 +344,8 @@ bool declared_retryable(const struct target *t, u32 op, const struct outcome *ou
 		return false;
 	if (out->kind == OUT_OK)
 		return t->p->ops[op].code == OP_brk && brk_refused(t, op, out);
-	return out->kind != OUT_KILLED;
+	/* a word that is not cleared stays so */
+	return out->kind != OUT_KILLED && !t->passed_untold;
 }
 
 /* ---- observations --------------------------------------------------------------------------- */
@@ -344,6 +360,7 @@ enum known_field {
 	F_task_parent,
 	F_task_vfork_parent,
 	F_task_share,
+	F_task_clear_child_tid,
 	F_mm_users,
 	F_mm_total_vm,
 	F_mm_locked_vm,
@@ -376,6 +393,7 @@ static const char *const known_fields[NR_KNOWN_FIELDS][2] = {
 	[F_task_parent] = {"task", "parent"},
 	[F_task_vfork_parent] = {"task", "vfork_parent"},
 	[F_task_share] = {"task", "share"},
+	[F_task_clear_child_tid] = {"task", "clear_child_tid"},
 	[F_mm_users] = {"mm", "users"},
 	[F_mm_total_vm] = {"mm", "total_vm"},
 	[F_mm_locked_vm] = {"mm", "locked_vm"},
@@ -433,8 +451,10 @@ enum change_kind {
 	CHANGE_MAPPED, /* [start, end) is mapped */
 	CHANGE_MOVED,  /* [from, from + moved) is at start as well, its entries only there */
 	CHANGE_SPLIT,  /* nothing; but huge pages may be split, as all of the above may do */
-	CHANGE_KILLED, /* the task is gone */
+	CHANGE_KILLED, /* the task is gone, or what it had before; perhaps its group, too */
 };
+
+#define MAX_TIDS 16u
 
 /* What may differ, and the tables of a comparison. */
 struct change {
@@ -451,10 +471,20 @@ struct change {
 	bool filled;  /* pages may have been fetched in [start, end) */
 	bool advised; /* no counter may differ */
 	bool moves_brk;
+	bool stays;    /* CHANGE_KILLED: the task lives on, */
+	bool new_mm;   /* with another image, which is not looked at */
+	bool alone;    /* the other threads of its group are gone */
 	bool whole_mm; /* def_flags may differ, too */
 	bool locks;    /* special mappings are passed by */
 	bool prefix_over;
 	bool multiple; /* more than one fault was made */
+	/* CHANGE_KILLED: by number, who is gone; words that the gone and the task wanted cleared */
+	bool *gone;
+	u64 max_task;
+	struct {
+		u64 mm, addr;
+	} tids[MAX_TIDS];
+	u32 nr_tids;
 	/* number of a page or file in before -> in after; they are numbered by first visit */
 	u64 *pages, *files;
 	u64 max_page, max_file;
@@ -496,35 +526,111 @@ static u64 largest(const struct list *l, const char *object)
 
 /* ---- tasks, machine ------------------------------------------------------------------------- */
 
+/* The number that stands for a task's thread group. */
+static u64 group_of(const struct list *l, u64 task)
+{
+	const struct fl_obs *o;
+	u32 i = 0;
+
+	while ((o = next_of(l, "task", (u32)task, &i)))
+		if (field_of(o) == F_task_share && fl_obs_names_group(o->key))
+			return o->val;
+	return 0;
+}
+
+static bool is_gone(const struct change *c, u64 task)
+{
+	return c->kind == CHANGE_KILLED && task && task <= c->max_task && c->gone[task];
+}
+
+static void find_gone(struct change *c)
+{
+	u64 group = group_of(&c->before, c->task);
+
+	for (u64 task = 1; task <= c->max_task; task++)
+		c->gone[task] = task == c->task ? !c->stays
+						: c->alone && group_of(&c->before, task) == group;
+	for (u32 i = 0; i < c->before.nr; i++) {
+		const struct fl_obs *o = &c->before.v[i];
+
+		if (field_of(o) != F_task_clear_child_tid || !o->val || c->nr_tids == MAX_TIDS ||
+		    (!c->gone[o->obj] && o->obj != c->task))
+			continue;
+		c->tids[c->nr_tids].mm = value_of(&c->before, F_task_mm, o->obj);
+		c->tids[c->nr_tids++].addr = o->val;
+	}
+}
+
 /* Number that a task of before has in after. 0: none, or gone. */
 static u64 task_after(const struct change *c, u64 task)
 {
-	if (c->kind != CHANGE_KILLED || task < c->task)
+	u64 now = task;
+
+	if (c->kind != CHANGE_KILLED || !fl_obs_counts_births(task))
 		return task;
-	if (task == c->task)
+	if (is_gone(c, task))
 		return 0;
-	return fl_obs_counts_births(task) ? task - 1 : task;
+	for (u64 i = 1; i < task; i++)
+		now -= is_gone(c, i);
+	return now;
 }
 
-/* What tasks share is named after the first that has it: who is that once the task is gone? */
+/* What tasks share is named after the first that has it: who is that once some are gone? */
 static u64 surviving_holder(const struct change *c, const struct fl_obs *share)
 {
-	if (c->kind != CHANGE_KILLED || share->val != c->task)
+	if (!is_gone(c, share->val))
 		return share->val;
 	for (u32 i = 0; i < c->before.nr; i++) {
 		const struct fl_obs *o = &c->before.v[i];
 
 		if (o->field == share->field && o->key == share->key && o->val == share->val &&
-		    o->obj != c->task)
+		    !is_gone(c, o->obj))
 			return o->obj;
 	}
 	return share->val;
 }
 
+/*
+ * Did the task wait for one that has gone, or has left its mm? Maybe it did: for the one whose exec
+ * failed, somewhere.
+ */
+static bool waited(const struct change *c, u32 task, bool maybe)
+{
+	if (c->kind != CHANGE_KILLED)
+		return false;
+	for (u32 i = 0; i < c->before.nr; i++) {
+		const struct fl_obs *o = &c->before.v[i];
+
+		if (field_of(o) == F_task_vfork_parent && o->val == task &&
+		    (is_gone(c, o->obj) || (o->obj == c->task && (c->new_mm || maybe))))
+			return true;
+	}
+	return false;
+}
+
+/* The task whose exec this is has lost its part of what it shared; others may follow it. */
+static bool unshared(const struct change *c, u32 task, u64 holder)
+{
+	return c->kind == CHANGE_KILLED && c->stays && (task == c->task || holder == c->task);
+}
+
+/*
+ * The word that a task which left its mm wanted to be cleared: its page may be another one, with
+ * nothing in it.
+ */
+static bool is_tid(const struct change *c, u64 mm, u64 addr)
+{
+	u64 mask = c->hpage ? ~(c->hpage - 1) : PAGE_MASK;
+
+	for (u32 i = 0; i < c->nr_tids; i++)
+		if (c->tids[i].mm == mm && (c->tids[i].addr & mask) == (addr & mask))
+			return true;
+	return false;
+}
+
 static bool same_task(const struct change *c, u32 task)
 {
-	u64 waiter = c->kind == CHANGE_KILLED ? value_of(&c->before, F_task_vfork_parent, c->task)
-					      : 0;
+	bool acts = c->stays && task == c->task;
 	u32 ib = 0, ia = 0, now = (u32)task_after(c, task);
 	const struct fl_obs *b, *a;
 
@@ -541,14 +647,21 @@ static bool same_task(const struct change *c, u32 task)
 			want = a->val;
 			break;
 		case F_task_parent:
-		case F_task_vfork_parent:
 			want = task_after(c, b->val);
 			break;
+		case F_task_vfork_parent:
+			want = acts && !a->val ? 0 : task_after(c, b->val);
+			break;
 		case F_task_share:
-			want = task_after(c, surviving_holder(c, b));
+			want = unshared(c, task, b->val) ? a->val
+							 : task_after(c, surviving_holder(c, b));
+			break;
+		case F_task_clear_child_tid:
+			if (acts && !a->val)
+				want = 0;
 			break;
 		case F_task_state:
-			if (task == waiter)
+			if (waited(c, task, a->val == TASK_RUNNING))
 				want = TASK_RUNNING;
 			break;
 		default:
@@ -610,6 +723,25 @@ static bool paired(u64 *map, u64 max, u64 before, u64 after)
 	return map[before] == after;
 }
 
+static u64 users_gone(const struct change *c, u32 mm)
+{
+	u64 n = 0;
+
+	for (u64 task = 1; c->kind == CHANGE_KILLED && task <= c->max_task; task++)
+		n += (is_gone(c, task) || (c->new_mm && task == c->task)) &&
+		     value_of(&c->before, F_task_mm, (u32)task) == mm;
+	return n;
+}
+
+/* Has a task of the mm such a word; mm 0: of any? */
+static bool wants_tid(const struct change *c, u32 mm)
+{
+	for (u32 i = 0; i < c->nr_tids; i++)
+		if (!mm || c->tids[i].mm == mm)
+			return true;
+	return false;
+}
+
 static bool same_fields(const struct change *c, u32 mm, u32 now)
 {
 	u32 ib = 0, ia = 0;
@@ -626,7 +758,7 @@ static bool same_fields(const struct change *c, u32 mm, u32 now)
 		switch (field_of(b)) {
 		case F_mm_owner:
 			want = task_after(c, b->val);
-			if (c->kind == CHANGE_KILLED && b->val == c->task)
+			if (is_gone(c, b->val) || (c->new_mm && b->val == c->task))
 				want = a->val;
 			break;
 		case F_mm_exe_file:
@@ -634,8 +766,7 @@ static bool same_fields(const struct change *c, u32 mm, u32 now)
 				want = a->val;
 			break;
 		case F_mm_users:
-			if (c->kind == CHANGE_KILLED && mm == c->mm)
-				want--;
+			want -= users_gone(c, mm);
 			break;
 		case F_mm_brk:
 			if (mm == c->mm && c->moves_brk)
@@ -655,6 +786,9 @@ static bool same_fields(const struct change *c, u32 mm, u32 now)
 		case F_mm_stack_vm:
 		case F_mm_rss:
 			if (mm == c->mm && c->kind != CHANGE_KILLED && !c->advised)
+				want = a->val;
+			/* the page of a word */
+			if (field_of(b) == F_mm_rss && wants_tid(c, mm))
 				want = a->val;
 			break;
 		default:
@@ -728,6 +862,8 @@ static bool same_object(const struct change *c, const char *object, u32 before, 
 		/* the number of an inode may have moved, and mapcounts follow from the entries */
 		if (!strcmp(fl_obs_fields[b->field].name, "inode") ||
 		    !strcmp(fl_obs_fields[b->field].name, "mapcount"))
+			continue;
+		if (field_of(b) == F_page_tag && !a->val && wants_tid(c, 0))
 			continue;
 		if (a->val != b->val)
 			return false;
@@ -929,11 +1065,24 @@ static const struct entry *next_after(const struct change *c, u32 mm, u64 before
 
 	while (*k < c->nr_entries[1]) {
 		a = &c->entries[1][(*k)++];
-		if (a->addr < before && may_be_fetched(c, mm, a->addr))
+		if ((a->addr < before && may_be_fetched(c, mm, a->addr)) || is_tid(c, mm, a->addr))
 			continue;
 		return a;
 	}
 	return NULL;
+}
+
+/* The page of such a word holds what it held, or nothing. */
+static bool same_or_cleared(const struct change *c, const struct entry *b)
+{
+	for (u32 i = 0; i < c->nr_entries[1]; i++) {
+		const struct entry *a = &c->entries[1][i];
+
+		if (a->addr == b->addr)
+			return same_filled(c, b, a) || !a->page ||
+			       !value_of(&c->after, F_page_tag, (u32)a->page);
+	}
+	return false;
 }
 
 static bool same_entries(struct change *c, u32 mm)
@@ -949,6 +1098,11 @@ static bool same_entries(struct change *c, u32 mm)
 
 		if (is_cut(c, mm, b->addr))
 			continue;
+		if (is_tid(c, mm, b->addr)) {
+			if (!same_or_cleared(c, b))
+				return false;
+			continue;
+		}
 		if (changed && (c->kind == CHANGE_HOLE || c->kind == CHANGE_MAPPED))
 			continue;
 		if (changed && c->kind == CHANGE_PREFIX)
@@ -1015,10 +1169,12 @@ static bool same_mms(struct change *c)
 	for (u32 task = 1; task <= nr; task++) {
 		u64 mm = value_of(&c->before, F_task_mm, task), now;
 
-		if (c->kind == CHANGE_KILLED && task == c->task)
+		if (is_gone(c, task))
 			continue;
 		if (!same_task(c, task))
 			return false;
+		if (c->new_mm && task == c->task)
+			continue;
 		now = value_of(&c->after, F_task_mm, (u32)task_after(c, task));
 		if (!mm || !now || c->kind != CHANGE_KILLED) {
 			if (mm != now)
@@ -1057,6 +1213,8 @@ static bool only_changed(struct change *c)
 
 	c->max_page = max_u64(largest(&c->before, "page"), largest(&c->after, "page"));
 	c->max_file = max_u64(largest(&c->before, "file"), largest(&c->after, "file"));
+	c->max_task = largest(&c->before, "task");
+	c->gone = calloc(c->max_task + 1, sizeof(*c->gone));
 	c->pages = calloc(c->max_page + 1, sizeof(*c->pages));
 	c->files = calloc(c->max_file + 1, sizeof(*c->files));
 	for (unsigned int side = 0; side < 2; side++) {
@@ -1067,25 +1225,18 @@ static bool only_changed(struct change *c)
 			calloc(count_field(l, F_pte_page) + 1, sizeof(*c->entries[side]));
 		room = room && c->areas[side] && c->entries[side];
 	}
-	if (c->pages && c->files && room)
+	if (c->gone && c->kind == CHANGE_KILLED)
+		find_gone(c);
+	if (c->gone && c->pages && c->files && room)
 		same = same_rest(c) && same_mms(c) && same_contents(c);
 	for (unsigned int side = 0; side < 2; side++) {
 		free(c->areas[side]);
 		free(c->entries[side]);
 	}
+	free(c->gone);
 	free(c->pages);
 	free(c->files);
 	return same;
-}
-
-/* Tasks are numbered by birth among the living, and born in the order of their names. */
-static u32 task_number(const struct target *t, u32 task)
-{
-	u32 n = 1;
-
-	for (u32 i = 0; i < task; i++)
-		n += t->tasks[i].tsk != NULL;
-	return n;
 }
 
 /* Is addr mapped? */
@@ -1267,7 +1418,15 @@ static const char *exception_of(const struct target *t, const struct op *o,
 	switch ((enum op_code)o->code) {
 	case OP_exec:
 		c->kind = CHANGE_KILLED;
-		return out->kind == OUT_KILLED ? "exec-past-no-return" : NULL;
+		c->alone = true;
+		c->stays = out->kind != OUT_KILLED;
+		c->new_mm = done;
+		if (done)
+			return t->clears_tid ? "exec-tid-not-cleared" : NULL;
+		return failed ? "exec-alone" : "exec-past-no-return";
+	case OP_exit:
+		c->kind = CHANGE_KILLED;
+		return done && t->clears_tid ? "exit-tid-not-cleared" : NULL;
 	case OP_read:
 	case OP_write:
 		if (done)
@@ -1338,7 +1497,7 @@ const char *declared_exception(const struct target *t, u32 op, const struct outc
 	struct change c = {
 		.before = {before, nr_before},
 		.after = {after, nr_after},
-		.task = task_number(t, o->task),
+		.task = t->number,
 		.multiple = t->opt.fi->op_delivered > 1,
 	};
 	const char *name;

@@ -80,7 +80,8 @@ void target_leave(struct target *t, struct target_task *task)
 static void do_birth(struct target *t, struct call *c, u32 flags, bool kthread)
 {
 	struct task_struct *child;
-	s64 ret = kthread ? kernel_thread(&t->cx, &child) : do_fork(&t->cx, flags, &child);
+	s64 ret = kthread ? kernel_thread(&t->cx, &child)
+			  : do_fork_tid(&t->cx, flags, c->addr, &child);
 	u32 def = c->op->def;
 
 	if (ret) {
@@ -88,9 +89,27 @@ static void do_birth(struct target *t, struct call *c, u32 flags, bool kthread)
 		return;
 	}
 	t->tasks[def].tsk = child;
+	t->tasks[def].pid = child->pid;
 	t->tasks[def].cpu = def % (unsigned int)t->m->cfg.cpus;
 	c->out->kind = OUT_OK;
 	c->out->value = def;
+}
+
+/* Who has exited in an operation of somebody else, and whose struct may have gone. */
+static void forget_dead(struct target *t)
+{
+	for (u32 i = 0; i < t->p->nr_defs[DEF_TASK]; i++) {
+		struct target_task *task = &t->tasks[i];
+		const struct task_struct *p;
+		bool alive = false;
+
+		if (!task->tsk)
+			continue;
+		list_for_each_entry(p, &t->m->tasks, tasks)
+			alive |= p->pid == task->pid && p->state != TASK_DEAD;
+		if (!alive)
+			task->tsk = NULL;
+	}
 }
 
 static void do_exec(struct target *t, struct call *c)
@@ -120,6 +139,7 @@ static void do_exec(struct target *t, struct call *c)
 		}
 	}
 	ret = sys_execve(&t->cx, &image, &killed);
+	forget_dead(t);
 	set_errno_or_value(c->out, ret);
 	if (killed) {
 		c->out->kind = OUT_KILLED;
@@ -165,6 +185,7 @@ static bool needs_mm(enum op_code code)
 	case OP_read:
 	case OP_write:
 	case OP_modify_ldt:
+	case OP_set_tid_address:
 	case OP_swap_out:
 	case OP_mremap:
 	case OP_remap_file_pages:
@@ -271,7 +292,7 @@ void target_do_op(struct target *t, void *arg)
 		do_birth(t, c, CLONE_VM | CLONE_VFORK, false);
 		break;
 	case OP_clone:
-		do_birth(t, c, (u32)a[0].val, false);
+		do_birth(t, c, (u32)a[0].val | (c->addr ? CLONE_CHILD_CLEARTID : 0), false);
 		break;
 	case OP_kthread:
 		do_birth(t, c, 0, true);
@@ -281,6 +302,12 @@ void target_do_op(struct target *t, void *arg)
 		break;
 	case OP_ioprio:
 		set_errno_or_value(out, sys_ioprio_set(&t->cx, (u32)a[0].val));
+		break;
+	case OP_set_tid_address:
+		set_errno_or_value(out, sys_set_tid_address(&t->cx, c->addr));
+		break;
+	case OP_signal:
+		set_signal_pending(&t->cx, a[0].val & 1);
 		break;
 	case OP_exit:
 		target_leave(t, c->task);

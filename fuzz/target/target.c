@@ -27,8 +27,10 @@ static void note_fault(struct target *t, const struct fi_point *point)
 	t->nr_faults++;
 	if (declared_optional(point)) {
 		t->hit_soft = true;
-	} else if (!t->hit_hard && !declared_benign(t, t->op, point)) {
+	} else if ((!t->hit_hard || t->hit_untold) && !declared_benign(t, t->op, point)) {
 		t->hit_hard = true;
+		t->passed_untold |= t->hit_untold;
+		t->hit_untold = declared_untold(t, t->op, point);
 		t->hard = *point;
 	}
 	if (!t->running || t->opt.no_marks || !t->p->ops[t->op].nr_faults ||
@@ -173,6 +175,7 @@ static void boot(struct target *t, void *arg)
 	target_switch_to(t, 0, t->tasks[0].tsk);
 	t->cx.steps = target_step_budget(t->m);
 	sys_execve(&t->cx, &image, &killed);
+	t->tasks[0].pid = t->tasks[0].tsk->pid;
 	if (killed) {
 		do_exit(&t->cx);
 		target_switch_to(t, 0, NULL);
@@ -544,6 +547,26 @@ static void step_switch(struct target *t, void *arg)
 	target_switch_to(t, task->cpu, task->tsk);
 }
 
+/* Tasks are numbered by birth among the living, and born in the order of their names. */
+static u32 task_number(const struct target *t, u32 task)
+{
+	u32 n = 1;
+
+	for (u32 i = 0; i < task; i++)
+		n += t->tasks[i].tsk != NULL;
+	return n;
+}
+
+bool target_clears_tid(const struct target *t, const struct task_struct *tsk)
+{
+	const struct task_struct *p;
+	bool clears = false;
+
+	list_for_each_entry(p, &t->m->tasks, tasks)
+		clears |= p->state != TASK_DEAD && p->signal == tsk->signal && p->clear_child_tid;
+	return clears;
+}
+
 static void target_apply(void *s, u32 op, struct outcome *out)
 {
 	struct target *t = s;
@@ -555,7 +578,7 @@ static void target_apply(void *s, u32 op, struct outcome *out)
 
 	*out = (struct outcome){.kind = OUT_BROKEN};
 	t->op = op;
-	t->hit_hard = t->hit_soft = false;
+	t->hit_hard = t->hit_soft = t->hit_untold = t->passed_untold = false;
 	if (t->broken || !t->m)
 		return;
 	if (t->opt.position)
@@ -574,6 +597,8 @@ static void target_apply(void *s, u32 op, struct outcome *out)
 	}
 
 	before = task->tsk->mm;
+	t->number = task_number(t, o->task);
+	t->clears_tid = target_clears_tid(t, task->tsk);
 	if (!target_guarded(t, step_switch, task))
 		goto broken;
 	guarantee = may_be_refused(t, op);
@@ -681,6 +706,11 @@ static bool target_optional(void *s, const struct fi_point *point)
 	return declared_optional(point);
 }
 
+static bool target_untold(void *s, u32 op, const struct fi_point *point)
+{
+	return declared_untold(s, op, point);
+}
+
 static u64 target_contents(void *s)
 {
 	struct target *t = s;
@@ -722,6 +752,7 @@ const struct subject_ops target_subject = {
 	.relays = target_relays,
 	.fallback = target_fallback,
 	.optional = target_optional,
+	.untold = target_untold,
 	.contents = target_contents,
 	.declared_error = target_declared_error,
 	.allowed = target_allowed,

@@ -91,6 +91,7 @@ struct target_options {
 struct target_task {
 	struct task_struct *tsk; /* NULL: unborn or gone */
 	unsigned int cpu;
+	u32 pid; /* tells, when others may have ended it, whether it is still there */
 };
 
 struct target {
@@ -122,6 +123,8 @@ struct target {
 	 */
 	struct fi_point hard;
 	bool hit_hard, hit_soft;
+	/* The last of those may have been survived all the same; one was, and left its mark. */
+	bool hit_untold, passed_untold;
 	struct target_obs {
 		struct fl_obs *v;
 		u32 nr, max;
@@ -131,6 +134,8 @@ struct target {
 	bool in_op;	/* requests are counted and may be failed */
 	bool exhausted; /* the end of the run has nothing to allocate from */
 	u32 nr_asked;	/* requests made then that no fallback is declared for */
+	u32 number;	 /* of the acting task, as observations number tasks when it begins */
+	bool clears_tid; /* the operation may find that it cannot clear a word of its task's */
 	u64 brk_wanted; /* argument of the last brk, for what is declared of it */
 	u32 nr_findings;
 	u64 hash;
@@ -180,6 +185,8 @@ bool declared_relays(const struct target *t, u32 op, const struct fi_point *poin
 enum fl_site declared_fallback(const struct target *t, u32 op, const struct fi_point *point);
 bool declared_benign(const struct target *t, u32 op, const struct fi_point *point);
 /* Together with an earlier refusal: whether the operation goes on depends on who asked. */
+/* Perhaps of a word that could not be cleared when a task left its mm: of that nobody is told. */
+bool declared_untold(const struct target *t, u32 op, const struct fi_point *point);
 bool declared_optional(const struct fi_point *point);
 bool declared_error(const struct target *t, u32 op, const struct fi_point *point,
 		    const struct outcome *out);

@@ -57,6 +57,7 @@ static void end_tasks(struct target *t)
 				continue;
 			}
 			target_switch_to(t, task->cpu, task->tsk);
+			t->clears_tid = target_clears_tid(t, task->tsk);
 			target_leave(t, task);
 		}
 		if (left == nr) {
@@ -149,7 +150,8 @@ bool target_refuse_end(struct target *t, enum fl_site site, gfp_t gfp)
 	};
 
 	/* how many points a fault has is what operations are asked for: these are not counted */
-	if (declared_benign(t, UINT32_MAX, &point) || t->nr_asked++)
+	if (declared_benign(t, UINT32_MAX, &point) || declared_untold(t, UINT32_MAX, &point) ||
+	    t->nr_asked++)
 		return true;
 	snprintf(f.what, sizeof(f.what), "the end of all tasks asks for %s@%s",
 		 fl_class_names[fl_sites[site].class], fl_sites[site].name);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -233,6 +234,74 @@ static void test_exec_killed(void **state)
 	done(b);
 }
 
+/* An exec that fails as late as it can has ended the threads, and woken whom the task kept waiting.
+ */
+static void test_exec_alone(void **state)
+{
+	struct bench *b = attempt("# faultline 1\n"
+				  "t0: mmap(w, 2p, rw, private|anon|fixed)\n"
+				  "t0: write(w, 1)\n"
+				  "t0: write(w+1p, 2)\n"
+				  "t0: t1 = clone(vm|vfork, w)\n"
+				  "t1: t2 = clone(vm|thread, w+1p)\n"
+				  "t1: t3 = fork()\n"
+				  "t1: exec([0x400000, 1p, rx])\n",
+				  SITE_exec_mmap_dump, 1);
+
+	(void)state;
+	assert_int_equal(b->out.kind, OUT_ERRNO);
+	assert_int_equal(b->out.value, -EINTR);
+	assert_true(declared(b));
+	assert_true(target_subject.retryable(&b->t, 6, &b->out));
+	assert_null(b->t.tasks[2].tsk);
+	assert_string_equal(exception(b), "exec-alone");
+	assert_noticed(b, "vma", "flags", W, VM_WRITE);
+	assert_noticed(b, "page", "tag", 0, 4);
+	assert_noticed(b, "mm", "users", 0, 1);
+	assert_noticed(b, "mm", "brk", 0, 0x1000);
+	assert_noticed(b, "task", "mm", 0, 3);
+	assert_noticed(b, "task", "flags", 0, 4);
+	assert_noticed(b, "task", "share", 0, 7);
+	done(b);
+}
+
+/* Of a word that is not cleared nobody is told, but everything else has to be as if it were. */
+static void test_tid_not_cleared(void **state)
+{
+	static const struct {
+		const char *last, *exception;
+	} cases[] = {
+		{"t1: exit()\n", "exit-tid-not-cleared"},
+		{"t1: exec([0x400000, 1p, rx])\n", "exec-tid-not-cleared"},
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[512];
+		struct bench *b;
+
+		snprintf(text, sizeof(text),
+			 "# faultline 1\n"
+			 "t0: mmap(w, 2p, rw, private|anon|fixed)\n"
+			 "t0: write(w, 1)\n"
+			 "t0: t1 = clone(vm|vfork, w)\n"
+			 "t1: t2 = fork()\n"
+			 "%s",
+			 cases[i].last);
+		b = attempt(text, SITE_cow_page, 1);
+		assert_int_equal(b->out.kind, OUT_OK);
+		assert_true(declared(b));
+		assert_false(target_subject.retryable(&b->t, 4, &b->out));
+		assert_true(target_subject.untold(&b->t, 4, &b->fi.first));
+		assert_string_equal(exception(b), cases[i].exception);
+		assert_noticed(b, "vma", "flags", W, VM_WRITE);
+		assert_noticed(b, "page", "tag", 0, 4);
+		assert_noticed(b, "mm", "users", 0, 1);
+		assert_noticed(b, "task", "state", 0, TASK_VFORK_WAIT);
+		done(b);
+	}
+}
+
 static void test_mremap(void **state)
 {
 	struct bench *b = attempt("# faultline 1\n"
@@ -439,6 +508,8 @@ int main(void)
 		cmocka_unit_test(test_split_is_no_hole),
 		cmocka_unit_test(test_mprotect_prefix),
 		cmocka_unit_test(test_exec_killed),
+		cmocka_unit_test(test_exec_alone),
+		cmocka_unit_test(test_tid_not_cleared),
 		cmocka_unit_test(test_mremap),
 		cmocka_unit_test(test_mlock),
 		cmocka_unit_test(test_not_populated),

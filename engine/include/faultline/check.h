@@ -86,6 +86,9 @@ extern const unsigned int fl_nr_obs_fields;
  */
 bool fl_obs_counts_births(u64 task);
 
+/* Is this the key of a task's share that names its thread group? */
+bool fl_obs_names_group(u64 key);
+
 typedef void (*fl_obs_fn)(void *priv, const struct fl_obs *o);
 
 /*

@@ -413,6 +413,7 @@ struct mm_struct {
 #define CLONE_VFORK   0x00004000u
 #define CLONE_THREAD  0x00010000u
 #define CLONE_NEWNS   0x00020000u
+#define CLONE_CHILD_CLEARTID 0x00200000u
 #define CLONE_IO      0x80000000u
 
 #define PF_KTHREAD 0x00200000u
@@ -493,7 +494,9 @@ struct task_struct {
 	struct task_struct *vfork_parent; /* waits for this task, or NULL */
 	atomic_t usage;			  /* 1 for being alive, 1 for being on a CPU */
 	u64 min_flt, maj_flt, nvcsw, nivcsw;
+	u64 clear_child_tid; /* user address that gets 0 when the task leaves its mm, 0: none */
 	bool signal_pending;
+	bool fatal_signal; /* SIGKILL: the task exits before it does anything else */
 	bool in_execve;
 	struct mempolicy *mempolicy; /* NULL: the default */
 	u32 memcg;		     /* memory cgroup; children are born into it */

@@ -57,18 +57,18 @@ static void test_known_seed(void **state)
 {
 	static const char want[] = "# faultline 1\n"
 				   "machine teardown=oldest\n"
-				   "t0: r0 = mmap(w+15p, 1p, rw, private|anon|fixed|locked)\n"
-				   "t0: munlockall()\n"
-				   "t0: mprotect(r0, 1p, r)\n"
-				   "t0: mprotect(w+57p, 15p, none)\n"
-				   "t0: write(r0, 1)\n"
-				   "t0: write(r0, 2)\n"
-				   "t0: write(r0, 3)\n"
-				   "t0: write(r0, 4)\n"
-				   "t0: mm_unpin(0)\n"
-				   "t0: mlock(r0, 1p)\n"
-				   "t0: f0 = open(6p, w)\n"
-				   "t0: mprotect(r0, 1p, rw)\n";
+				   "t0: notifier_register(0)\n"
+				   "t0: t1 = fork()\n"
+				   "t0: cgroup(0)\n"
+				   "t0: write(w+51p, 1)\n"
+				   "t1: cgroup(2)\n"
+				   "t0: t2 = fork()\n"
+				   "t2: exit()\n"
+				   "t1: r0 = mmap(0x0, 3p, r, private|anon)\n"
+				   "t0: r1 = mmap(w+48p, 2p, rx, private|anon)\n"
+				   "t0: mlock2(w+44p, 3p, onfault)\n"
+				   "t0: write(w+5p, 2)\n"
+				   "t1: f0 = open(4p, rw)\n";
 	struct program p;
 	char *text;
 
