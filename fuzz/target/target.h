@@ -130,13 +130,13 @@ struct target {
 		u32 nr, max;
 		bool lost; /* no memory for all of it */
 	} before, after;
-	u32 op;		/* running or last one, UINT32_MAX: after the last */
-	bool in_op;	/* requests are counted and may be failed */
-	bool exhausted; /* the end of the run has nothing to allocate from */
-	u32 nr_asked;	/* requests made then that no fallback is declared for */
+	u32 op;		 /* running or last one, UINT32_MAX: after the last */
+	bool in_op;	 /* requests are counted and may be failed */
+	bool exhausted;	 /* the end of the run has nothing to allocate from */
+	u32 nr_asked;	 /* requests made then that no fallback is declared for */
 	u32 number;	 /* of the acting task, as observations number tasks when it begins */
 	bool clears_tid; /* the operation may find that it cannot clear a word of its task's */
-	u64 brk_wanted; /* argument of the last brk, for what is declared of it */
+	u64 brk_wanted;	 /* argument of the last brk, for what is declared of it */
 	u32 nr_findings;
 	u64 hash;
 	struct target_snap *snap; /* what snapshot kept, or NULL */

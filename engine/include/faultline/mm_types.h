@@ -406,15 +406,15 @@ struct mm_struct {
 
 /* ---- tasks ---------------------------------------------------------------------------------- */
 
-#define CLONE_VM      0x00000100u
-#define CLONE_FS      0x00000200u
-#define CLONE_FILES   0x00000400u
-#define CLONE_SIGHAND 0x00000800u
-#define CLONE_VFORK   0x00004000u
-#define CLONE_THREAD  0x00010000u
-#define CLONE_NEWNS   0x00020000u
+#define CLONE_VM	     0x00000100u
+#define CLONE_FS	     0x00000200u
+#define CLONE_FILES	     0x00000400u
+#define CLONE_SIGHAND	     0x00000800u
+#define CLONE_VFORK	     0x00004000u
+#define CLONE_THREAD	     0x00010000u
+#define CLONE_NEWNS	     0x00020000u
 #define CLONE_CHILD_CLEARTID 0x00200000u
-#define CLONE_IO      0x80000000u
+#define CLONE_IO	     0x80000000u
 
 #define PF_KTHREAD 0x00200000u
 #define PF_EXITING 0x00000004u

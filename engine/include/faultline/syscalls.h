@@ -185,8 +185,9 @@ s64 do_fork(struct ctx *cx, u32 clone_flags, struct task_struct **child);
  */
 s64 do_fork_tid(struct ctx *cx, u32 clone_flags, u64 child_tid, struct task_struct **child);
 /*
- * When the caller leaves its address space, by exit or exec, and others still use it, 0 is stored at
- * addr; if that cannot be, nobody is told. Address 0 stops it. 0; -EINVAL: no mm. Source: facts §4.6.
+ * When the caller leaves its address space, by exit or exec, and others still use it, 0 is stored
+ * at addr; if that cannot be, nobody is told. Address 0 stops it. 0; -EINVAL: no mm. Source: facts
+ * §4.6.
  */
 s64 sys_set_tid_address(struct ctx *cx, u64 addr);
 /*
@@ -221,10 +222,10 @@ struct exec_image {
  * or a page of theirs cannot be had; -ENOEXEC when the format's module gives no reference or a
  * segment is malformed; -EINVAL when the image does not fit below the stack; -EFAULT (killed) when
  * the stack cannot grow. A vfork parent is woken at the point of no return. Other tasks on the old
- * mm stay there, but the other threads of the caller's group are gone, also when it fails for want of
- * signal handlers (-ENOMEM) or because of a core dump (-EINTR; facts F-76), after which in addition
- * the vfork parent is awake and the caller's word of sys_set_tid_address() is 0. Source: facts §4.9,
- * §13.2, §19.2, §25.
+ * mm stay there, but the other threads of the caller's group are gone, also when it fails for want
+ * of signal handlers (-ENOMEM) or because of a core dump (-EINTR; facts F-76), after which in
+ * addition the vfork parent is awake and the caller's word of sys_set_tid_address() is 0. Source:
+ * facts §4.9, §13.2, §19.2, §25.
  */
 s64 sys_execve(struct ctx *cx, const struct exec_image *image, bool *killed);
 /*
