@@ -163,16 +163,17 @@ static void repeat_runs(struct worker *w, struct target *t, u32 times,
 		if (failed_run(target_run(t, w->ses->plan, &again), w->path, res))
 			return;
 		if (again.trace_hash == first->trace_hash && again.met == first->met &&
-		    again.delivered == first->delivered) {
+		    again.delivered == first->delivered && again.strict == first->strict) {
 			res->runs++;
 			continue;
 		}
 		res->code = EXIT_NONDET;
 		snprintf(res->message, sizeof(res->message),
-			 "%s: not deterministic: run 1 has trace %016" PRIx64 " and met %" PRIu64
-			 ", run %" PRIu32 " has %016" PRIx64 " and %" PRIu64,
-			 w->path, first->trace_hash, first->met, i + 1, again.trace_hash,
-			 again.met);
+			 "%s: not deterministic: run 1 has trace %016" PRIx64 ", state %016" PRIx64
+			 " and met %" PRIu64 ", run %" PRIu32 " has %016" PRIx64 ", %016" PRIx64
+			 " and %" PRIu64,
+			 w->path, first->trace_hash, first->strict, first->met, i + 1,
+			 again.trace_hash, again.strict, again.met);
 		return;
 	}
 }
@@ -189,6 +190,7 @@ static void run_program(struct worker *w, const struct program *p, const struct 
 	struct target_result first, again;
 
 	worker_target(w, p, cfg, &opt);
+	opt.strict = w->ses->repeat > 1;
 	if (args->trace) {
 		opt.event = on_event;
 		opt.event_priv = &tr;

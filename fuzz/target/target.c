@@ -809,6 +809,8 @@ int target_run(struct target *t, const struct fi_plan *plan, struct target_resul
 		target_check(t);
 	digest = target_digest(t);
 	hash_add(t, &digest, sizeof(digest));
+	if (t->opt.strict && !t->broken && t->m)
+		res->strict = fl_digest(t->m, true);
 	if (!err)
 		target_teardown(t);
 	fi_disarm(fi);

@@ -74,6 +74,7 @@ struct target_options {
 	enum check_level check;
 	/* Judge what the program expects. Of a fuzzer's bytes that means nothing. */
 	bool expectations;
+	bool strict;	     /* target_run() takes the strict digest, too */
 	bool no_marks;	     /* target_run() leaves the program's marks out, as a sweep does */
 	u32 max_ops;	     /* operations that run before the rest is left out, 0: all */
 	struct fi *fi;	     /* the injector; the caller's, so that it may lie in shared memory */
@@ -162,6 +163,8 @@ struct target_result {
 	u32 findings;
 	bool truncated; /* max_ops was reached */
 	u64 trace_hash;
+	u64 strict; /* digest of the last state, caches and counts of the past included; if asked
+		       for */
 };
 
 /*

@@ -109,12 +109,26 @@ static void end_machine(struct target *t, void *arg)
 	t->m = NULL;
 }
 
+static u32 backend_check(struct target *t)
+{
+	struct finding f = {.oracle = ORACLE_census, .func = "-"};
+	char why[FL_TEXT];
+
+	if (!t->opt.alloc->check(t->inst, why, sizeof(why)))
+		return 0;
+	snprintf(f.what, sizeof(f.what), "the backend is damaged: %s", why);
+	snprintf(f.class_key, sizeof(f.class_key), "backend-check");
+	snprintf(f.expected, sizeof(f.expected), "a sound backend");
+	snprintf(f.actual, sizeof(f.actual), "%s", why);
+	target_report(t, &f);
+	return 1;
+}
+
 /* What only the backend knows: does it have back all that it gave, is it sound? */
 static u32 backend_census(struct target *t)
 {
 	struct finding f = {.oracle = ORACLE_census, .func = "-"};
 	struct fl_allocator_counts n;
-	char why[FL_TEXT];
 
 	t->opt.alloc->counts(t->inst, &n);
 	if (n.pages || n.objects || n.caches) {
@@ -129,15 +143,9 @@ static u32 backend_census(struct target *t)
 		target_report(t, &f);
 		return 1;
 	}
-	if (t->opt.alloc->check(t->inst, why, sizeof(why))) {
-		snprintf(f.what, sizeof(f.what), "the backend is damaged: %s", why);
-		snprintf(f.class_key, sizeof(f.class_key), "backend-check");
-		snprintf(f.expected, sizeof(f.expected), "a sound backend");
-		snprintf(f.actual, sizeof(f.actual), "%s", why);
-		target_report(t, &f);
-		return 1;
-	}
-	return 0;
+	/* what is cached goes as well, and leaves it no less sound */
+	t->opt.alloc->drop_caches(t->inst);
+	return backend_check(t);
 }
 
 bool target_refuse_end(struct target *t, enum fl_site site, gfp_t gfp)
@@ -186,6 +194,8 @@ u32 target_teardown(void *s)
 		target_drop_machine(t);
 		return 0;
 	}
+	/* once with everything in it, too */
+	vs.nr = t->opt.check == CHECK_OFF ? 0 : backend_check(t);
 	if (target_guarded(t, end_all, NULL)) {
 		fl_census(t->m, target_on_violation, &vs);
 		target_report_violations(t, &vs);
