@@ -31,6 +31,8 @@ NUMBERS = {
     "limit_memlock": [2048, 2],
     "max_tasks": [256, 4],
     "seqnum_bits": [32, 2],
+    "numa": [2, 0],
+    "limit_memcg": [65536, 8],
 }
 # How the bench looks at it, as if it were an option.
 BENCH = {"--allocator": ["malloc", "arena"], "--check": ["full", "touched"]}
