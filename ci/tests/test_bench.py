@@ -37,10 +37,29 @@ class Bench(unittest.TestCase):
         big = json.loads(r.stdout.splitlines()[1])
         self.assertEqual(big["against"], "mmap_munmap.1000")
 
+    # Each figure stands beside malloc's, and what is kept beside what is made anew.
+    def test_alloc(self):
+        r = bench("alloc", "--json", "--rounds", "3")
+        self.assertEqual(r.returncode, 0, r.stderr)
+        rows = {x["name"]: x for x in map(json.loads, r.stdout.splitlines())}
+        for figure in ("page", "tag", "block_of_4", "object", "machine", "program"):
+            for backend in ("malloc", "arena", "buddy", "guard"):
+                row = rows.pop(f"{figure}.{backend}")
+                self.assertEqual(row["against"], figure + ".malloc")
+                self.assertGreater(row["value"], 0)
+                if backend == "malloc":
+                    self.assertEqual((row["value"], row["ratio"]), (row["baseline"], 1.0))
+        self.assertEqual({k: x["against"] for k, x in rows.items()},
+                         {f"{what}.{k}": "program." + k for what in ("snapshot", "restore")
+                          for k in ("arena", "buddy")})
+        # a machine is put back in less than the time that it took to make
+        self.assertLess(rows["restore.arena"]["ratio"], 1)
+
     def test_usage(self):
         for args in ([], ["nonsense"], ["engine", "--vmas", "0"], ["engine", "--vmas", ""],
                      ["engine", "--vmas", "1000001"], ["engine", "--rounds", "0"],
-                     ["engine", "--allocator", "none"], ["engine", "extra"]):
+                     ["engine", "--allocator", "none"], ["engine", "extra"],
+                     ["alloc", "--allocator", "./none.so"], ["alloc", "extra"]):
             self.assertEqual(bench(*args).returncode, 2, args)
         self.assertEqual(bench("--help").returncode, 0)
 

@@ -35,7 +35,7 @@ NUMBERS = {
     "limit_memcg": [65536, 8],
 }
 # How the bench looks at it, as if it were an option.
-BENCH = {"--allocator": ["malloc", "arena"], "--check": ["full", "touched"]}
+BENCH = {"--allocator": ["malloc", "arena", "buddy"], "--check": ["full", "touched"]}
 
 # With others than these off their defaults a call may rightly return what its seed does not expect.
 SAME_RESULTS = {"levels", "kernel_pmd", "paravirt", "ptl_objects", "cpus", "seqnum_bits"} | set(BENCH)

@@ -32,6 +32,15 @@ bool host_start(struct host *h, const struct host_job *job);
 double host_round(struct host *h);
 void host_stop(struct host *h);
 
+/* One figure, in nanoseconds, beside another of the same run. */
+void bench_row(bool json, const char *name, double value, double baseline, const char *against);
+
+/*
+ * bench alloc: the built-in backends and, unless NULL, the one that `more` names. Returns an exit
+ * code.
+ */
+int bench_alloc(const char *more, u64 rounds, bool json);
+
 static inline u64 bench_now(void)
 {
 	struct timespec ts;

@@ -21,17 +21,25 @@
 #include <faultline/syscalls.h>
 
 static const char help[] =
-	"usage: faultline bench engine [OPTION...]\n"
+	"usage: faultline bench engine|alloc [OPTION...]\n"
 	"The engine, checks off, beside the host kernel doing the same:\n"
 	"  mmap_munmap.N   a page mapped into a random hole among N VMAs, and unmapped again\n"
 	"  fork_exit.vma   fork and exit of a process, per VMA that it has\n"
 	"  fork_exit.page  the same, per page that it has written\n"
 	"\n"
+	"The allocator backends beside malloc, alloc:\n"
+	"  page, tag, block_of_4, object   taken and given back\n"
+	"  machine         a machine made and thrown away\n"
+	"  program         64 mappings and 8 forks in a fresh machine\n"
+	"  snapshot, restore   of the machine after it, beside making it anew\n"
+	"\n"
 	"  --vmas N,...      numbers of VMAs (default 100,10000,1000000); above 50000 the "
 	"baseline\n"
 	"                    is the engine's own figure before it\n"
 	"  --rounds N        rounds per figure, of which the least counts (default 15)\n"
-	"  --allocator NAME  malloc (default) or arena\n"
+	"  --allocator NAME  engine: the backend, malloc (default), arena, buddy or guard; alloc: "
+	"one\n"
+	"                    more, ./mine.so\n"
 	"  --json            JSON lines\n"
 	"\n"
 	"Exit: 0, 2 usage, 3 environment.\n";
@@ -148,12 +156,11 @@ struct bench {
 	bool json;
 };
 
-static void print_row(const struct bench *b, const char *name, double value, double baseline,
-		      const char *against)
+void bench_row(bool json, const char *name, double value, double baseline, const char *against)
 {
 	struct json j;
 
-	if (!b->json) {
+	if (!json) {
 		printf("%-22s %10.3f us   %-24s %10.3f us   ratio %.3f\n", name, value / 1000,
 		       against, baseline / 1000, value / baseline);
 		return;
@@ -169,6 +176,12 @@ static void print_row(const struct bench *b, const char *name, double value, dou
 	printf("%.4f", value / baseline);
 	json_str(&j, "against", against);
 	json_end(&j);
+}
+
+static void print_row(const struct bench *b, const char *name, double value, double baseline,
+		      const char *against)
+{
+	bench_row(b->json, name, value, baseline, against);
 }
 
 static bool least(double *best, double round)
@@ -312,6 +325,7 @@ int cmd_bench(int argc, char **argv)
 		.rounds = 15,
 		.engine.alloc = fl_allocator_find("malloc"),
 	};
+	const char *allocator = NULL;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -327,9 +341,7 @@ int cmd_bench(int argc, char **argv)
 				return usage_error("bench", "--rounds takes a number above 0");
 			break;
 		case 'a':
-			b.engine.alloc = fl_allocator_find(optarg);
-			if (!b.engine.alloc)
-				return usage_error("bench", "no allocator '%s'", optarg);
+			allocator = optarg;
 			break;
 		case 'j':
 			b.json = true;
@@ -341,9 +353,15 @@ int cmd_bench(int argc, char **argv)
 			return option_error("bench", argv);
 		}
 	}
-	if (optind + 1 != argc || strcmp(argv[optind], "engine"))
-		return usage_error("bench", "what to measure: engine");
+	if (optind + 1 != argc || (strcmp(argv[optind], "engine") && strcmp(argv[optind], "alloc")))
+		return usage_error("bench", "what to measure: engine or alloc");
 	if (strstr(FAULTLINE_BUILD, "address"))
 		say("bench: built with sanitizers, whose costs are not the engine's or the host's");
+	if (!strcmp(argv[optind], "alloc"))
+		return bench_alloc(allocator, b.rounds, b.json);
+	if (allocator)
+		b.engine.alloc = fl_allocator_find(allocator);
+	if (!b.engine.alloc)
+		return usage_error("bench", "no allocator '%s'", allocator);
 	return bench_engine(&b);
 }

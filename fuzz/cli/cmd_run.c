@@ -23,6 +23,7 @@ static const char help[] =
 	"  --no-marks          leave the marks of the program out, as a sweep does\n"
 	"  --machine K=V,...   options of the machine, over those of the program\n"
 	"  --allocator NAME    malloc (default), arena, buddy, guard, or a file: ./mine.so\n"
+	"  --against NAME      also on this built-in allocator: all that happens must be the same\n"
 	"  --check LEVEL       off, touched or full (default): how much is verified after each op\n"
 	"  --max-ops N         leave the operations after the first N out, as fuzz_lifecycle does\n"
 	"  --trace             a line per operation: its result and the requests it made\n"
@@ -221,6 +222,10 @@ static void run_program(struct worker *w, const struct program *p, const struct 
 	repeat_runs(w, t, w->ses->repeat, &first, res);
 fini:
 	target_fini(t);
+	if (!res->code && w->ses->against && differs_between_backends(w, p, cfg, &caught->f[0])) {
+		worker_finding(w, p, &caught->f[0]);
+		res->findings++;
+	}
 out:
 	free(points);
 	free(caught);
@@ -356,6 +361,11 @@ static int run_option(struct session *ses, int c, char **argv, void *arg)
 	case 'k':
 		ses->no_marks = true;
 		return 0;
+	case 'g':
+		ses->against = fl_allocator_find(optarg);
+		if (!ses->against)
+			return usage_error("run", "--against %s: no built-in allocator", optarg);
+		return 0;
 	case 'c':
 		return check_level(optarg, &ses->check);
 	case 'x':
@@ -393,6 +403,7 @@ int cmd_run(int argc, char **argv)
 		{"no-marks", no_argument, NULL, 'k'},
 		{"machine", required_argument, NULL, 'm'},
 		{"allocator", required_argument, NULL, 'a'},
+		{"against", required_argument, NULL, 'g'},
 		{"check", required_argument, NULL, 'c'},
 		{"max-ops", required_argument, NULL, 'x'},
 		{"trace", no_argument, NULL, 't'},

@@ -97,6 +97,8 @@ static void put_run(FILE *out, const struct session *ses)
 		fputs(" --no-marks", out);
 	if (ses->plan_text)
 		put_option(out, "--fault", ses->plan_text);
+	if (ses->against)
+		put_option(out, "--against", ses->against->name);
 	if (ses->check != CHECK_FULL)
 		put_option(out, "--check", check_level_names[ses->check]);
 	if (ses->max_ops)

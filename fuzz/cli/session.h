@@ -86,7 +86,8 @@ struct session {
 	bool json, isolate;
 	const char *machine; /* k=v,... of the command line, or NULL */
 	const struct fl_allocator_ops *alloc;
-	const char *alloc_name; /* of the command line, or NULL */
+	const char *alloc_name;			/* of the command line, or NULL */
+	const struct fl_allocator_ops *against; /* a second backend to compare with, or NULL */
 	enum check_level check;
 	const struct fi_plan *plan; /* of the command line, or NULL */
 	const char *plan_text;
@@ -137,6 +138,15 @@ int session_exit(struct session *ses, int status);
 
 /* "clean", "finding", "interrupted" or "error". */
 const char *verdict_name(const struct file_result *res);
+
+/* ---- against.c ------------------------------------------------------------------------------ */
+
+/*
+ * Runs the program on the session's backend and on ses->against, and compares after each operation.
+ * True: f is the first difference.
+ */
+bool differs_between_backends(struct worker *w, const struct program *p,
+			      const struct machine_config *cfg, struct finding *f);
 
 /* ---- options.c: the command line of run, sweep and sites ------------------------------------ */
 

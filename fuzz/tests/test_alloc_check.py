@@ -11,6 +11,7 @@ import unittest
 
 FAULTLINE = sys.argv.pop(1)
 EXAMPLES = sys.argv.pop(1)
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EXAMPLE, FAULTY, EMPTY = (os.path.join(EXAMPLES, x + ".so") for x in ("example", "faulty", "empty"))
 
 # fault, the check that has to find it, what it has to say
@@ -162,6 +163,27 @@ class Running(unittest.TestCase):
         r = call(command, "--json", "--allocator", FAULTY, *options, self.dir.name, faulty="crash-zero")
         self.assertEqual(r.returncode, 1, r.stderr)
         return rows(r)
+
+    # A backend that has less memory than the others shows as another result of some operation.
+    def test_against(self):
+        self.write("a.prog", "t0: mmap(w, 400p, rw, private|anon|fixed)\n" +
+                   "".join(f"t0: write(w+{i}p, 1)\n" for i in range(400)))
+        args = ("run", "--json", "--allocator", FAULTY, "--against", "malloc", self.dir.name)
+        r = call(*args)
+        self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+        r = call(*args, faulty="poor")
+        self.assertEqual(r.returncode, 1, r.stderr)
+        found = [x for x in rows(r) if x["type"] == "finding"]
+        self.assertEqual(len(found), 1)
+        f = found[0]
+        self.assertEqual((f["oracle"], f["name"], f["class"], f["expected"], f["actual"],
+                          f["confirmed"]), ("backend", "write", "result", "0x0", "OOM", True))
+        self.assertIn("--against malloc", f["reproduce"])
+        self.assertEqual(call("run", "--against", "none", self.dir.name).returncode, 2)
+        # also a plan is the same on both
+        r = call("run", "--allocator", "guard", "--against", "buddy", "--fault", "any:3",
+                 os.path.join(ROOT, "corpus/seeds"))
+        self.assertEqual(r.returncode, 0, r.stdout[-2000:])
 
     # The machine of every program dies in the backend; each is a finding, and the total comes.
     def test_crash_is_a_finding(self):

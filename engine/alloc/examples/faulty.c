@@ -106,6 +106,14 @@ static void *count_then_refuse(void *inst, unsigned int order, uint32_t gfp)
 	return mem;
 }
 
+/* It has no more than so many pages, whatever it was told. */
+static void *poor(void *inst, unsigned int order, uint32_t gfp)
+{
+	if (((struct instance *)inst)->counts.pages >= 200)
+		return NULL;
+	return example_page_alloc(inst, order, gfp);
+}
+
 /* A bit that means something here alone. */
 static void *flag_of_its_own(void *inst, unsigned int order, uint32_t gfp)
 {
@@ -331,6 +339,7 @@ const struct fl_allocator_ops *faultline_allocator(uint32_t abi)
 	FAULT("never-freed", page_free, never_freed)
 	FAULT("limit-by-two", page_alloc, limit_by_two)
 	FAULT("count-then-refuse", page_alloc, count_then_refuse)
+	FAULT("poor", page_alloc, poor)
 	FAULT("flag-of-its-own", page_alloc, flag_of_its_own)
 	FAULT("crash", page_alloc, crash_in_order_5)
 	FAULT("crash-zero", page_alloc, crash_with_zero)
