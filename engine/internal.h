@@ -476,6 +476,8 @@ void shmem_evict_inode(struct ctx *cx, struct file_inode *inode);
 
 struct file *get_file(struct ctx *cx, struct file *file);
 void fput(struct ctx *cx, struct file *file);
+/* Number of an inode in no directory, apart from those of files: they are part of their content. */
+u32 anon_ino(struct machine *m);
 /* An inode of `pages` pages with one reference, or NULL. */
 struct file_inode *new_inode(struct ctx *cx, enum fl_site site, u64 pages);
 void iput(struct ctx *cx, struct file_inode *inode);
@@ -581,12 +583,32 @@ bool page_is_locked_in(struct ctx *cx, struct page *page);
 u64 get_unmapped_area(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len, u32 map_flags);
 #define IS_ERR_VALUE(x) ((u64)(x) >= (u64)-4095)
 
+/* ---- fs/aio.c (facts §10.2) ------------------------------------------------------------------ */
+
+/* ->mremap() of a ring: its context learns the new place. -EINVAL: the mm has none for it. */
+int aio_ring_mremap(struct ctx *cx, struct vm_area_struct *vma);
+/* The mm's last user has gone: kills its contexts and waits for their requests. */
+void exit_aio(struct ctx *cx, struct mm_struct *mm);
+/* Frees the contexts that have come to their end. Locks: none. */
+void aio_flush_work(struct ctx *cx);
+
+/* ---- kernel/uprobes.c (facts §10.3) ---------------------------------------------------------- */
+
+/* The mm's last user has gone: its area goes, but for the page as long as that is mapped. */
+void uprobe_clear_state(struct ctx *cx, struct mm_struct *mm);
+void uprobe_dup_mmap(const struct mm_struct *oldmm, struct mm_struct *newmm);
+/* At the end of a fork by a task that is in probed calls: t returns from them, too. Cannot fail. */
+void uprobe_copy_process(struct ctx *cx, struct task_struct *t, u32 clone_flags);
+void uprobe_free_utask(struct ctx *cx, struct task_struct *tsk);
+
 /* ---- mm/mmap.c (notes 3.6, 3.7; facts §3 3.*, §7.8-§7.11, §9) ------------------------------- */
 
 /* Locks: mmap_sem write for all of them. */
 u64 do_mmap(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u64 len, u32 prot,
 	    u32 flags, u32 vm_flags, pgoff_t pgoff);
 int do_munmap(struct ctx *cx, struct mm_struct *mm, u64 start, u64 len);
+/* The same for who does not hold mmap_sem yet. */
+int vm_munmap(struct ctx *cx, struct mm_struct *mm, u64 start, u64 len);
 u64 do_brk(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len);
 struct vm_area_struct *remove_vma(struct ctx *cx, struct vm_area_struct *vma);
 void exit_mmap(struct ctx *cx, struct mm_struct *mm);

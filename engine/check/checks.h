@@ -187,6 +187,7 @@ enum chk_special {
 	SPECIAL_NONE,
 	SPECIAL_VDSO,
 	SPECIAL_VVAR,
+	SPECIAL_XOL,
 };
 u32 chk_special(const struct machine *m, const struct mm_struct *mm,
 		const struct vm_area_struct *vma);
@@ -238,6 +239,20 @@ void chk_swap(struct chk *c);
 bool chk_mmlist(struct chk *c);
 /* Does the entry name a slot that there is and that is in use? */
 bool chk_swap_entry(const struct machine *m, pte_t e);
+
+/* aio.c. Counts what the contexts hold in objects[] and in seen[]; returns their quota. */
+u64 chk_aio(struct chk *c, const struct mm_struct *mm, u64 objects[NR_CACHES]);
+/* The contexts of an mm that lives: those of the table, of which at most this many are looked at.
+ */
+u32 chk_ioctx_slots(const struct mm_struct *mm);
+/* Pages of a ring that are there to be looked at. */
+u32 chk_ring_pages(const struct machine *m, const struct kioctx *ctx);
+
+/* uprobes.c. Count in objects[] and in seen[]. */
+void chk_xol(struct chk *c, const struct mm_struct *mm, u64 objects[NR_CACHES]);
+void chk_utask(struct chk *c, const struct task_struct *tsk, u64 objects[NR_CACHES]);
+/* The area's page, if it is one. */
+struct page *chk_xol_page(const struct machine *m, const struct mm_struct *mm);
 
 /* counters.c */
 void chk_counters(struct chk *c, struct mm_struct *mm, const struct mm_scan *s);

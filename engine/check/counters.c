@@ -52,6 +52,8 @@ void chk_mm_rest(struct chk *c, struct mm_struct *mm)
 	chk_true(c, CHK_mm_locks, __func__, obj,
 		 !mm->context.lock.writer && !mm->context.lock.readers, "context.lock: free",
 		 "held");
+	chk_true(c, CHK_mm_locks, __func__, obj, !mm->ioctx_lock.writer && !mm->ioctx_lock.readers,
+		 "ioctx_lock: free", "held");
 	chk_true(c, CHK_mm_quiet, __func__, obj, !mm->tlb_flush_pending, "no flush pending",
 		 "one pending");
 	chk_true(c, CHK_mm_quiet, __func__, obj, !mm->core_state, "no core dump", "one running");

@@ -7,6 +7,7 @@
 #include "checks.h"
 
 struct totals {
+	u64 aio_nr;
 	u64 objects[NR_CACHES];
 	u64 account_pages, nr_ptes, charged, nr_shmem;
 	u64 module_refs[NR_BINFMTS];
@@ -119,6 +120,7 @@ static void check_task(struct chk *c, struct task_struct *tsk, struct totals *t)
 		t->objects[CACHE_numa_policy]++;
 	}
 	t->objects[CACHE_pid] += tsk->pid_obj != NULL;
+	chk_utask(c, tsk, t->objects);
 	if (tsk->stack)
 		tsk->stack->seen[SEEN_MAPPED]++;
 
@@ -331,6 +333,8 @@ static void check_mm(struct chk *c, struct mm_struct *mm, struct mm_scan *s, str
 	}
 	if (mm->exe_file)
 		mm->exe_file->seen[SEEN_REFERENCES]++;
+	t->aio_nr += chk_aio(c, mm, t->objects);
+	chk_xol(c, mm, t->objects);
 	chk_mm_rest(c, mm);
 	t->objects[CACHE_pgd] += m->geo.shared_kernel_pmd;
 	t->objects[CACHE_ptl] += s->nr_ptls;
@@ -480,9 +484,9 @@ static void check_files(struct chk *c, struct totals *t)
 			       (u64)file->seen[SEEN_REFERENCES] + file->opened,
 			       (u64)(s64)atomic_read(&file->f_count));
 		chk_true(c, CHK_file_dentry, __func__, obj,
-			 file->f_dentry
-				 ? file->f_inode->shmem && file->f_dentry->d_inode == file->f_inode
-				 : !file->f_inode->shmem,
+			 file->f_dentry ? (file->f_inode->shmem || file->f_inode->aio_ring) &&
+						  file->f_dentry->d_inode == file->f_inode
+					: !file->f_inode->shmem && !file->f_inode->aio_ring,
 			 "a dentry of its inode, or none", "not so");
 		t->objects[CACHE_dentry] += file->f_dentry != NULL;
 		file->f_inode->seen[SEEN_OPEN]++;
@@ -620,6 +624,9 @@ static void check_totals(struct chk *c, const struct totals *t)
 
 	chk_eq(c, CHK_committed, __func__, obj, t->account_pages + t->charged,
 	       (u64)m->vm_committed_as);
+	chk_eq(c, CHK_aio_nr, __func__, obj, t->aio_nr, m->aio_nr);
+	chk_true(c, CHK_ioctx_free_work, __func__, obj, list_empty(&m->aio_free_work),
+		 "none to be freed", "one");
 	chk_eq(c, CHK_nr_shmem, __func__, obj, t->nr_shmem, m->nr_shmem);
 	chk_eq(c, CHK_nr_pagetable, __func__, obj, t->nr_ptes, (u64)m->nr_pagetable);
 	for (unsigned int i = 0; i < NR_BINFMTS; i++)

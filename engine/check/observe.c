@@ -50,6 +50,7 @@ enum damage {
 	DAMAGE_CACHE,
 	DAMAGE_MM_POINTER,
 	DAMAGE_DAEMONS,
+	DAMAGE_CONTEXT,
 };
 
 /* A pointer that names none of the machine's objects. */
@@ -646,6 +647,59 @@ static void observe_mm_fields(struct observer *o, u32 n, const struct mm_struct 
 	obs(o, OBS_mm_cpu_vm_mask, n, 0, mm->cpu_vm_mask);
 }
 
+static void observe_aio(struct observer *o, u32 n, const struct mm_struct *mm)
+{
+	const struct kioctx_table *table = mm->ioctx_table;
+	u32 nr = chk_ioctx_slots(mm);
+
+	if (!nr)
+		return;
+	o->pages[PAGE_AIO]--;
+	obs(o, OBS_mm_ioctx_slots, n, 0, table->nr);
+	for (u32 i = 0; i < nr; i++) {
+		const struct kioctx *ctx = table->table[i];
+		u64 active;
+
+		if (!ctx)
+			continue;
+		o->slab[CACHE_kioctx]--;
+		o->slab[CACHE_percpu] -= 3;
+		o->pages[PAGE_AIO] -= ctx->page_array != NULL;
+		if (ctx->aio_ring_file)
+			ctx->aio_ring_file->seen[SEEN_REFERENCES]++;
+		if (!chk_ring(&ctx->active_reqs, chk_bound(o->m, CACHE_kiocb), &active)) {
+			damaged(o, DAMAGE_CONTEXT);
+			continue;
+		}
+		o->slab[CACHE_kiocb] -= (s64)active;
+		obs(o, OBS_mm_ioctx, n, i, ctx->user_id);
+		obs(o, OBS_mm_ioctx_base, n, i, ctx->mmap_base);
+		obs(o, OBS_mm_ioctx_size, n, i, ctx->mmap_size);
+		obs(o, OBS_mm_ioctx_file, n, i, file_number(ctx->aio_ring_file));
+		obs(o, OBS_mm_ioctx_max_reqs, n, i, ctx->max_reqs);
+		obs(o, OBS_mm_ioctx_nr_events, n, i, ctx->nr_events);
+		obs(o, OBS_mm_ioctx_nr_pages, n, i, ctx->nr_pages);
+		obs(o, OBS_mm_ioctx_reqs, n, i, active);
+		obs(o, OBS_mm_ioctx_users_extra, n, i,
+		    (u64)((s64)atomic_read(&ctx->users.count) - 1));
+		obs(o, OBS_mm_ioctx_reqs_extra, n, i,
+		    (u64)((s64)atomic_read(&ctx->reqs.count) - 1 - (s64)active));
+		obs(o, OBS_mm_ioctx_dead, n, i, ctx->dead);
+	}
+}
+
+static void observe_xol(struct observer *o, u32 n, const struct mm_struct *mm)
+{
+	const struct xol_area *area = mm->xol_area;
+
+	obs(o, OBS_mm_xol_vaddr, n, 0, area ? area->vaddr : 0);
+	if (!area)
+		return;
+	o->slab[CACHE_xol_area]--;
+	o->slab[CACHE_xol_bitmap] -= area->bitmap != NULL;
+	o->pages[PAGE_KERNEL] -= chk_xol_page(o->m, mm) != NULL;
+}
+
 static void observe_mm(struct observer *o, struct mm_struct *mm)
 {
 	bool alive = atomic_read(&mm->mm_users) > 0;
@@ -661,6 +715,8 @@ static void observe_mm(struct observer *o, struct mm_struct *mm)
 		observe_mm_fields(o, n, mm);
 		if (mm->exe_file)
 			mm->exe_file->seen[SEEN_REFERENCES]++;
+		observe_aio(o, n, mm);
+		observe_xol(o, n, mm);
 		nr_vmas = observe_vmas(o, n, mm);
 	} else if (extra) {
 		/* one that only waits for the next switch to be freed is not a fact */
@@ -744,6 +800,21 @@ static void observe_share(struct observer *o, const struct task_struct *tsk, u32
 		obs(o, OBS_task_share_extra, n, share, (u64)((s64)atomic_read(count) - holders));
 }
 
+/* Without calls to be seen returning it is history. */
+static void observe_utask(struct observer *o, u32 n, const struct uprobe_task *utask)
+{
+	const struct return_instance *ri = utask ? utask->return_instances : NULL;
+	u64 nr = 0, max = chk_bound(o->m, CACHE_return_instance);
+
+	obs(o, OBS_task_utask, n, 0, utask != NULL);
+	o->slab[CACHE_uprobe_task] -= utask != NULL;
+	for (; ri && nr < max; ri = ri->next)
+		obs(o, OBS_task_return_instance, n, nr++, ri->func);
+	o->slab[CACHE_return_instance] -= (s64)nr;
+	if (utask && utask->depth)
+		obs(o, OBS_task_return_depth, n, 0, utask->depth);
+}
+
 static void observe_tasks(struct observer *o)
 {
 	const struct task_struct *tsk;
@@ -774,6 +845,7 @@ static void observe_tasks(struct observer *o)
 		obs(o, OBS_task_ioprio, n, 0, tsk->io_context ? tsk->io_context->ioprio : 0);
 		obs(o, OBS_task_memcg, n, 0, tsk->memcg);
 		obs(o, OBS_task_policy, n, 0, policy_value(tsk->mempolicy));
+		observe_utask(o, n, tsk->utask);
 		if (!o->strict)
 			continue;
 		obs(o, OBS_task_pid, n, 0, tsk->pid);
@@ -930,6 +1002,8 @@ static void observe_inodes(struct observer *o)
 		obs(o, OBS_inode_sealed, n, 0, inode->sealed);
 		obs(o, OBS_inode_shmem, n, 0, inode->shmem);
 		obs(o, OBS_inode_noreserve, n, 0, inode->noreserve);
+		if (inode->aio_ring)
+			obs(o, OBS_inode_aio_ring, n, 0, 1);
 		obs(o, OBS_inode_charged, n, 0, inode->charged);
 		obs(o, OBS_inode_count_extra, n, 0,
 		    (u64)((s64)atomic_read(&inode->i_count) - inode->seen[SEEN_OPEN]));
@@ -968,8 +1042,20 @@ static void clear_chains(struct observer *o, struct mm_struct *mm)
 /* Pages that somebody holds without mapping them, beside page caches. */
 static void mark_owned(struct machine *m)
 {
+	const struct mm_struct *mm;
+
 	for (unsigned int i = 0; m->vdso_mapping.pages[i]; i++)
 		m->vdso_mapping.pages[i]->seen[SEEN_CACHED]++;
+	list_for_each_entry(mm, &m->mms, mms) {
+		for (u32 i = 0; i < chk_ioctx_slots(mm); i++) {
+			const struct kioctx *ctx = mm->ioctx_table->table[i];
+
+			for (u32 k = 0; ctx && k < chk_ring_pages(m, ctx); k++)
+				ctx->ring_pages[k]->seen[SEEN_CACHED]++;
+		}
+		if (chk_xol_page(m, mm))
+			chk_xol_page(m, mm)->seen[SEEN_CACHED]++;
+	}
 }
 
 static void clear_numbers(struct observer *o)
@@ -1040,6 +1126,7 @@ static void observe_machine(struct observer *o)
 	obs(o, OBS_machine_check_alerts, 0, 0, m->check_alerts);
 	obs(o, OBS_machine_nr_mlock, 0, 0, (u64)m->nr_mlock);
 	obs(o, OBS_machine_next_pid, 0, 0, m->next_pid);
+	obs(o, OBS_machine_aio_nr, 0, 0, m->aio_nr);
 	obs(o, OBS_machine_nr_shmem, 0, 0, m->nr_shmem);
 	obs(o, OBS_machine_swap_on, 0, 0, m->swap.on);
 	obs(o, OBS_machine_swap_inuse, 0, 0, m->swap.inuse_pages);

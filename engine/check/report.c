@@ -14,9 +14,9 @@ const struct fl_check_row fl_invariants[] = {
 const unsigned int fl_nr_invariants = NR_CHK_ROWS;
 
 static const char *const page_type_names[NR_PAGE_TYPES] = {
-	"free",	  "anon", "file",      "pgd",	  "pgd_user",  "p4d",
-	"pud",	  "pmd",  "pte",       "zero",	  "stack",     "ldt",
-	"gather", "tail", "huge_zero", "kmalloc", "swap_cont", "kernel",
+	"free",	     "anon",	"file",	     "pgd",   "pgd_user", "p4d",    "pud",
+	"pmd",	     "pte",	"zero",	     "stack", "ldt",	  "gather", "tail",
+	"huge_zero", "kmalloc", "swap_cont", "aio",   "kernel",
 };
 
 /* Place of an entry on a list, or -1; bounded, for the list may be what is broken. */

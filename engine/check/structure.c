@@ -5,7 +5,8 @@
 u32 chk_special(const struct machine *m, const struct mm_struct *mm,
 		const struct vm_area_struct *vma)
 {
-	(void)mm;
+	if (mm->xol_area && vma->vm_private_data == &mm->xol_area->xol_mapping)
+		return SPECIAL_XOL;
 	if (vma->vm_private_data == &m->vdso_mapping)
 		return SPECIAL_VDSO;
 	if (vma->vm_private_data == &m->vvar_mapping)

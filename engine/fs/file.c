@@ -5,6 +5,13 @@
  */
 #include "internal.h"
 
+#define ANON_INO 0x80000000u
+
+u32 anon_ino(struct machine *m)
+{
+	return ANON_INO + m->next_shmem_ino++;
+}
+
 struct file_inode *new_inode(struct ctx *cx, enum fl_site site, u64 pages)
 {
 	struct file_inode *inode = kmem_cache_alloc(cx, CACHE_inode, site, GFP_KERNEL | __GFP_ZERO);

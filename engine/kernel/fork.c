@@ -69,6 +69,7 @@ static void mm_init_cpumask(struct mm_struct *mm)
 
 static void mm_init_aio(struct mm_struct *mm)
 {
+	fl_lock_init(&mm->ioctx_lock, LOCK_ioctx_lock);
 	mm->ioctx_table = NULL;
 }
 
@@ -87,6 +88,12 @@ static void mm_clear_owner(struct mm_struct *mm, const struct task_struct *p)
 static void mmu_notifier_mm_init(struct mm_struct *mm)
 {
 	mm->mmu_notifier_mm = NULL;
+}
+
+/* A raw copy would have the parent's area, and mmput() would free that (B-13). */
+static void mm_init_uprobes_state(struct mm_struct *mm)
+{
+	mm->xol_area = NULL;
 }
 
 static void clear_tlb_flush_pending(struct mm_struct *mm)
@@ -130,6 +137,7 @@ static void mm_init_fields(struct mm_struct *mm)
 	mm_init_cpumask(mm);
 	mm_init_aio(mm);
 	mmu_notifier_mm_init(mm);
+	mm_init_uprobes_state(mm);
 	clear_tlb_flush_pending(mm);
 }
 
@@ -216,6 +224,8 @@ void mmput(struct ctx *cx, struct mm_struct *mm)
 	if (mm->owner && list_empty(&mm->owner->tasks))
 		cx->m->check_alerts++;
 
+	uprobe_clear_state(cx, mm);
+	exit_aio(cx, mm);
 	/* A daemon walks an mm under mmap_sem, which exit_mmap() does not take. */
 	ksm_exit(cx, mm);
 	khugepaged_exit(cx, mm);
@@ -229,6 +239,7 @@ void mmput(struct ctx *cx, struct mm_struct *mm)
 	if (mm->binfmt)
 		module_put(cx, mm->binfmt->module);
 	mmdrop(cx, mm);
+	aio_flush_work(cx);
 }
 
 struct mm_struct *get_task_mm(struct ctx *cx, struct task_struct *tsk)
@@ -268,6 +279,7 @@ static void complete_vfork_done(struct ctx *cx, struct task_struct *tsk)
 void mm_release(struct ctx *cx, struct task_struct *tsk, struct mm_struct *mm)
 {
 	BUG_ON(cx, tsk->mm != mm);
+	uprobe_free_utask(cx, tsk);
 	if (tsk->clear_child_tid) {
 		u64 zero = 0;
 
@@ -302,6 +314,7 @@ static int dup_mmap(struct ctx *cx, struct mm_struct *mm, struct mm_struct *oldm
 	int retval;
 
 	down_write(cx, &oldmm->mmap_sem);
+	uprobe_dup_mmap(oldmm, mm);
 	down_write_nested(cx, &mm->mmap_sem);
 
 	mm->exe_file = oldmm->exe_file ? get_file(cx, oldmm->exe_file) : NULL;
@@ -499,6 +512,7 @@ static struct task_struct *dup_task_struct(struct ctx *cx, const struct task_str
 	tsk->pid = 0;
 	tsk->pid_obj = NULL;
 	tsk->io_context = NULL;
+	tsk->utask = NULL;
 	tsk->state = TASK_RUNNING;
 	tsk->flags &= PF_KTHREAD;
 	tsk->vfork_parent = NULL;
@@ -702,6 +716,7 @@ s64 do_fork_tid(struct ctx *cx, u32 clone_flags, u64 child_tid, struct task_stru
 
 	if (p->mm && (clone_flags & CLONE_CHILD_CLEARTID))
 		p->clear_child_tid = child_tid;
+	uprobe_copy_process(cx, p, clone_flags);
 	if (clone_flags & CLONE_VFORK) {
 		p->vfork_parent = cx->curr;
 		cx->curr->state = TASK_VFORK_WAIT;

@@ -79,6 +79,7 @@ struct machine *machine_create(const struct machine_config *cfg, const struct fl
 	INIT_LIST_HEAD(&m->tasks);
 	INIT_LIST_HEAD(&m->inodes);
 	INIT_LIST_HEAD(&m->files);
+	INIT_LIST_HEAD(&m->aio_free_work);
 	mm_holders_init(m);
 	mm_daemons_init(m);
 	fl_lock_init(&m->pgd_lock, LOCK_pgd_lock);

@@ -125,7 +125,11 @@ u64 truncate_inode_pages_range(struct ctx *cx, struct address_space *mapping, pg
 		mapping->nr_pages--;
 		cx->m->nr_shmem -= mapping->host->shmem;
 		page->mapping = NULL;
-		__free_page(cx, page);
+		/* of a ring, its context has one more reference */
+		if (mapping->host->aio_ring)
+			put_page(cx, page);
+		else
+			__free_page(cx, page);
 		nr++;
 	}
 	return nr;

@@ -336,6 +336,8 @@ static u64 mmap_region(struct ctx *cx, struct mm_struct *mm, struct file *file, 
 			err = -ENODEV;
 			goto unmap_and_free_vma;
 		}
+		if (file->f_inode->aio_ring)
+			vm_flags = vma->vm_flags |= VM_DONTEXPAND;
 	}
 
 	vma_link(cx, mm, vma, prev, link, parent);
@@ -643,17 +645,21 @@ int do_munmap(struct ctx *cx, struct mm_struct *mm, u64 start, u64 len)
 	return 0;
 }
 
+int vm_munmap(struct ctx *cx, struct mm_struct *mm, u64 start, u64 len)
+{
+	int err;
+
+	down_write(cx, &mm->mmap_sem);
+	err = do_munmap(cx, mm, start, len);
+	up_write(cx, &mm->mmap_sem);
+	return err;
+}
+
 s64 sys_munmap(struct ctx *cx, u64 addr, u64 len)
 {
 	struct mm_struct *mm = cx->curr->mm;
-	int err;
 
-	if (!mm)
-		return -EINVAL;
-	down_write(cx, &mm->mmap_sem);
-	err = do_munmap(cx, mm, addr, len);
-	up_write(cx, &mm->mmap_sem);
-	return err;
+	return mm ? vm_munmap(cx, mm, addr, len) : -EINVAL;
 }
 
 /* ---- brk ------------------------------------------------------------------------------------ */

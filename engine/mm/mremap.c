@@ -202,10 +202,20 @@ out:
 	return NULL;
 }
 
+/* Whoever mapped it that way is told where it has gone, and may refuse. */
+static int vma_mremap(struct ctx *cx, struct vm_area_struct *vma)
+{
+	if (!vma->vm_file || !vma->vm_file->f_inode->aio_ring)
+		return 0;
+	if (fl_should_fail(cx, SITE_mremap_hook, GFP_KERNEL))
+		return -EINVAL;
+	return aio_ring_mremap(cx, vma);
+}
+
 /*
- * Returns new_addr, or -ENOMEM with everything where it was, except as facts §19.6 has it: when the
- * range that is to go cannot be cut out of its VMA for want of memory, it stays, without pages and
- * without a charge. Locks: mmap_sem write.
+ * Returns new_addr, or an errno with everything where it was, except as facts §19.6 has it: when
+ * the range that is to go cannot be cut out of its VMA for want of memory, it stays, without pages
+ * and without a charge. Locks: mmap_sem write.
  */
 static u64 move_vma(struct ctx *cx, struct vm_area_struct *vma, u64 old_addr, u64 old_len,
 		    u64 new_len, u64 new_addr, bool *locked)
@@ -216,6 +226,7 @@ static u64 move_vma(struct ctx *cx, struct vm_area_struct *vma, u64 old_addr, u6
 	struct vm_area_struct *new_vma;
 	u64 moved_len, excess = 0, hiwater_vm;
 	bool split = false;
+	int err = 0;
 
 	if ((u64)mm->map_count + MOVE_VMAS >= cx->m->cfg.max_map_count)
 		return (u64)-ENOMEM;
@@ -227,13 +238,17 @@ static u64 move_vma(struct ctx *cx, struct vm_area_struct *vma, u64 old_addr, u6
 
 	mv.vma = vma;
 	moved_len = move_page_tables(cx, &mv, old_addr, new_addr, old_len);
-	if (moved_len < old_len) {
+	if (moved_len < old_len)
+		err = -ENOMEM;
+	else
+		err = vma_mremap(cx, new_vma);
+	if (err) {
 		mv = (struct move){mm, new_vma, true, true};
 		move_page_tables(cx, &mv, new_addr, old_addr, moved_len);
 		vma = new_vma;
 		old_len = new_len;
 		old_addr = new_addr;
-		new_addr = (u64)-ENOMEM;
+		new_addr = (u64)err;
 	}
 
 	/* What is unmapped now keeps its charge: it has become, or is still, that of the other. */

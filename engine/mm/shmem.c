@@ -7,8 +7,6 @@
  */
 #include "internal.h"
 
-#define SHMEM_INO 0x80000000u /* apart from files: theirs are part of their content */
-
 static int shmem_acct_size(struct ctx *cx, struct mm_struct *mm, u32 vm_flags, u64 pages)
 {
 	if (vm_flags & VM_NORESERVE)
@@ -29,7 +27,7 @@ static struct file_inode *shmem_get_inode(struct ctx *cx, u32 vm_flags, u64 page
 
 	if (!inode)
 		return NULL;
-	inode->ino = SHMEM_INO + cx->m->next_shmem_ino++;
+	inode->ino = anon_ino(cx->m);
 	inode->shmem = true;
 	inode->noreserve = vm_flags & VM_NORESERVE;
 	inode->charged = inode->noreserve ? 0 : pages;

@@ -32,6 +32,13 @@ static const struct {
 	[CACHE_ksm_mm_slot] = {"ksm_mm_slot", sizeof(struct mm_slot), 8},
 	[CACHE_numa_policy] = {"numa_policy", sizeof(struct mempolicy), 8},
 	[CACHE_khugepaged_mm_slot] = {"khugepaged_mm_slot", sizeof(struct mm_slot), 8},
+	[CACHE_kioctx] = {"kioctx", sizeof(struct kioctx), 8},
+	[CACHE_xol_area] = {"xol_area", sizeof(struct xol_area), 8},
+	[CACHE_xol_bitmap] = {"xol_bitmap", sizeof(u32), 8},
+	[CACHE_uprobe_task] = {"uprobe_task", sizeof(struct uprobe_task), 8},
+	[CACHE_return_instance] = {"return_instance", sizeof(struct return_instance), 8},
+	[CACHE_kiocb] = {"aio_kiocb", sizeof(struct aio_kiocb), 8},
+	[CACHE_percpu] = {"percpu", sizeof(u64) * ARRAY_SIZE(((struct machine *)NULL)->rqs), 8},
 };
 
 int kmem_caches_init(struct machine *m)

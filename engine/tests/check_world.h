@@ -162,6 +162,32 @@ static inline void world_create(struct world *w, const char *options)
 	w->child_anon = find_vma(&fx->cx, w->child_mm, fx_addr(0));
 }
 
+/* Two I/O contexts of the task that runs, the second with a ring that needs a list of its pages. */
+static inline void world_add_aio(struct world *w)
+{
+	s64 ring;
+
+	fx_mmap(&w->fx, 25, 27, RW);
+	ring = sys_io_setup(&w->fx.cx, 1, fx_addr(25));
+	assert_true(ring > 0);
+	assert_int_equal(sys_io_submit(&w->fx.cx, (u64)ring, 2), 2);
+	ring = sys_io_setup(&w->fx.cx, 511, fx_addr(26));
+	assert_true(ring > 0);
+	assert_int_equal(sys_io_submit(&w->fx.cx, (u64)ring, 1), 1);
+}
+
+/* The task that runs is in two probed calls, and has the page for stepping mapped. */
+static inline void world_add_uprobes(struct world *w)
+{
+	s64 addr = uprobe_step(&w->fx.cx);
+	u64 tag;
+
+	assert_true(addr > 0);
+	assert_int_equal(access_user(&w->fx.cx, (u64)addr, false, &tag), ACCESS_OK);
+	assert_int_equal(uprobe_call(&w->fx.cx, 10), 0);
+	assert_int_equal(uprobe_call(&w->fx.cx, 11), 0);
+}
+
 static inline void world_destroy(struct world *w)
 {
 	unpoke(w);

@@ -180,6 +180,15 @@ static void each_row_fires(void **state)
 	MORE(pages_tail, m->nr_alloc[PAGE_TAIL]);
 	MORE(pages_huge_zero, m->nr_alloc[PAGE_HUGE_ZERO]);
 	MORE(pages_kmalloc, m->nr_alloc[PAGE_KMALLOC]);
+	MORE(pages_aio, m->nr_alloc[PAGE_AIO]);
+	MORE(slab_kioctx, m->caches[CACHE_kioctx].live);
+	MORE(slab_kiocb, m->caches[CACHE_kiocb].live);
+	MORE(slab_percpu, m->caches[CACHE_percpu].live);
+	MORE(slab_xol_area, m->caches[CACHE_xol_area].live);
+	MORE(slab_xol_bitmap, m->caches[CACHE_xol_bitmap].live);
+	MORE(slab_uprobe_task, m->caches[CACHE_uprobe_task].live);
+	MORE(slab_return_instance, m->caches[CACHE_return_instance].live);
+	MORE(aio_nr, m->aio_nr);
 	MORE(pages_kernel, m->nr_alloc[PAGE_KERNEL]);
 	MORE(pages_in_use, m->pages_in_use);
 	MORE(committed, m->vm_committed_as);
@@ -196,22 +205,25 @@ static void each_row_fires(void **state)
 		struct file file = {.f_mode = 0};
 		struct file_inode inode = {.ino = 9};
 		struct mm_struct mm = {.brk = 0};
+		struct kioctx ctx = {.id = 0};
 		struct rows r = {0};
 
 		list_add(&page.lru, &m->pgd_list);
 		list_add(&file.files, &m->files);
 		list_add(&inode.inodes, &m->inodes);
 		list_add(&mm.mmlist, &m->init_mm.mmlist);
+		list_add(&ctx.free_work, &m->aio_free_work);
 		inode.i_data.i_mmap.node = &page.cache_node;
 		POKE(&w, m->pins[2].mm, w.mm);
 		POKE(&w, m->rqs[0].loaded, NULL);
 		POKE(&w, m->rqs[0].tlb.used, 1);
-		assert_int_equal(fl_census(m, on_row, &r), 8);
-		cases += 8;
+		assert_int_equal(fl_census(m, on_row, &r), 9);
+		cases += 9;
 		list_del_init(&page.lru);
 		list_del_init(&file.files);
 		list_del_init(&inode.inodes);
 		list_del_init(&mm.mmlist);
+		list_del_init(&ctx.free_work);
 		unpoke(&w);
 	}
 	/* only the machine itself still has the huge page of zeroes */

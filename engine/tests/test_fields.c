@@ -43,6 +43,13 @@ typedef struct anon_vma anon_vma;
 typedef struct anon_vma_chain anon_vma_chain;
 typedef struct vm_area_struct vm_area_struct;
 typedef struct vm_special_mapping vm_special_mapping;
+typedef struct xol_area xol_area;
+typedef struct return_instance return_instance;
+typedef struct uprobe_task uprobe_task;
+typedef struct percpu_ref percpu_ref;
+typedef struct aio_kiocb aio_kiocb;
+typedef struct kioctx kioctx;
+typedef struct kioctx_table kioctx_table;
 typedef struct ldt_struct ldt_struct;
 typedef struct mm_context mm_context;
 typedef struct mm_struct mm_struct;
@@ -102,6 +109,20 @@ static void add_pages(struct objects *o, struct machine *m)
 	}
 }
 
+static void add_of_utasks(struct objects *o, struct machine *m, const char *type)
+{
+	struct task_struct *tsk;
+
+	list_for_each_entry(tsk, &m->tasks, tasks) {
+		struct return_instance *ri = tsk->utask ? tsk->utask->return_instances : NULL;
+
+		if (!strcmp(type, "uprobe_task"))
+			add(o, tsk->utask);
+		for (; ri && !strcmp(type, "return_instance"); ri = ri->next)
+			add(o, ri);
+	}
+}
+
 static void add_tasks(struct objects *o, struct machine *m)
 {
 	struct task_struct *tsk;
@@ -147,13 +168,36 @@ static void add_of_vmas(struct objects *o, struct machine *m, const char *type)
 	}
 }
 
+static void add_of_aio(struct objects *o, const struct kioctx_table *table, const char *type)
+{
+	struct aio_kiocb *req;
+
+	if (!strcmp(type, "kioctx_table"))
+		add(o, table);
+	for (u32 i = 0; table && i < table->nr; i++) {
+		struct kioctx *ctx = table->table[i];
+
+		if (!ctx)
+			continue;
+		if (!strcmp(type, "kioctx"))
+			add(o, ctx);
+		else if (!strcmp(type, "percpu_ref"))
+			add(o, &ctx->users);
+		list_for_each_entry(req, &ctx->active_reqs, ki_list)
+			add(o, !strcmp(type, "aio_kiocb") ? req : NULL);
+	}
+}
+
 static void add_of_mms(struct objects *o, struct machine *m, const char *type)
 {
 	struct mm_struct *mm;
 
 	list_for_each_entry(mm, &m->mms, mms) {
+		add_of_aio(o, mm->ioctx_table, type);
 		if (!strcmp(type, "mm_struct"))
 			add(o, mm);
+		else if (!strcmp(type, "xol_area"))
+			add(o, mm->xol_area);
 		else if (!strcmp(type, "mm_context"))
 			add(o, &mm->context);
 		else if (!strcmp(type, "mmu_notifier_mm"))
@@ -251,6 +295,7 @@ static void find_objects(struct objects *o, struct machine *m, const char *type)
 	for (unsigned int i = 0; i < NR_CACHES; i++)
 		add(o, !strcmp(type, "kmem_cache") ? &m->caches[i] : NULL);
 	add_shares(o, m, type);
+	add_of_utasks(o, m, type);
 	add_of_vmas(o, m, type);
 	add_of_mms(o, m, type);
 	add_of_files(o, m, type);
@@ -403,6 +448,8 @@ static void each_field_is_noticed(void **state)
 					  MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
 				 fx_addr(24));
 		fx_write(&ws[i].fx, 3, 0x501);
+		world_add_aio(&ws[i]);
+		world_add_uprobes(&ws[i]);
 		assert_int_equal(notifier_register(&ws[i].fx.cx, 1), 0);
 		assert_int_equal(sys_madvise(&ws[i].fx.cx, fx_addr(0), PAGE_SIZE, MADV_MERGEABLE),
 				 0);
@@ -437,6 +484,7 @@ static void history_is_not_semantic(void **state)
 
 	(void)state;
 	world_create(&w, "cpus=2");
+	world_add_aio(&w);
 	for (unsigned int i = 0; i < ARRAY_SIZE(fields); i++) {
 		const struct field *f = &fields[i];
 		u64 d = fl_digest(w.m, false);

@@ -156,6 +156,139 @@ static void break_pte_pfnmap_place(struct world *w)
 	POKE(w, vdso_of(w)->vm_prev->vm_private_data, &w->m->vdso_mapping);
 }
 
+/* ---- I/O contexts --------------------------------------------------------------------------- */
+
+static struct kioctx *context(struct world *w, u32 i)
+{
+	if (!w->mm->ioctx_table)
+		world_add_aio(w);
+	return w->mm->ioctx_table->table[i];
+}
+
+static void break_ioctx_table(struct world *w)
+{
+	context(w, 0);
+	POKE(w, w->mm->ioctx_table->nr, 1000);
+}
+
+static void break_ioctx_table_of_dead(struct world *w)
+{
+	context(w, 0);
+	fx_run(&w->fx, w->child);
+	do_exit(&w->fx.cx);
+	POKE(w, w->child_mm->ioctx_table, w->mm->ioctx_table);
+}
+
+static void break_ioctx_slot(struct world *w)
+{
+	struct kioctx *first = context(w, 0), *second = context(w, 1);
+
+	POKE(w, w->mm->ioctx_table->table[0], second);
+	POKE(w, w->mm->ioctx_table->table[1], first);
+}
+
+static void break_ioctx_dead(struct world *w)
+{
+	POKE(w, context(w, 0)->dead, true);
+}
+
+static void break_ioctx_users(struct world *w)
+{
+	POKE(w, context(w, 0)->users.count.counter, 2);
+}
+
+static void break_ioctx_reqs(struct world *w)
+{
+	POKE(w, context(w, 0)->reqs.count.counter, 2);
+}
+
+static void break_ioctx_request(struct world *w)
+{
+	struct aio_kiocb *req =
+		list_first_entry(&context(w, 0)->active_reqs, struct aio_kiocb, ki_list);
+
+	POKE(w, req->ki_ctx, context(w, 1));
+}
+
+static void break_ioctx_requests(struct world *w)
+{
+	POKE(w, context(w, 0)->active_reqs.prev, &context(w, 0)->active_reqs);
+}
+
+static void break_ioctx_file(struct world *w)
+{
+	POKE(w, context(w, 0)->aio_ring_file, w->file);
+}
+
+static void break_ioctx_nr_pages(struct world *w)
+{
+	POKE(w, context(w, 1)->nr_pages, context(w, 1)->nr_pages - 1);
+}
+
+static void break_ioctx_page(struct world *w)
+{
+	POKE(w, context(w, 0)->ring_pages[0], context(w, 1)->ring_pages[0]);
+}
+
+static void break_ioctx_free_work(struct world *w)
+{
+	POKE(w, w->m->aio_free_work.next, &context(w, 0)->free_work);
+}
+
+static void break_aio_nr(struct world *w)
+{
+	POKE(w, w->m->aio_nr, w->m->aio_nr + 1);
+}
+
+static void break_ioctx_lock(struct world *w)
+{
+	POKE(w, w->mm->ioctx_lock.writer, true);
+}
+
+/* ---- uprobes --------------------------------------------------------------------------------- */
+
+static struct xol_area *xol_area(struct world *w)
+{
+	if (!w->mm->xol_area)
+		world_add_uprobes(w);
+	return w->mm->xol_area;
+}
+
+static void break_xol_page(struct world *w)
+{
+	POKE(w, xol_area(w)->xol_mapping.pages[0], page_of(w, w->mm, 2));
+}
+
+static void break_xol_area_of_dead(struct world *w)
+{
+	xol_area(w);
+	fx_run(&w->fx, w->child);
+	do_exit(&w->fx.cx);
+	POKE(w, w->child_mm->xol_area, w->mm->xol_area);
+}
+
+static void break_xol_slots(struct world *w)
+{
+	POKE(w, *xol_area(w)->bitmap, 5);
+}
+
+static void break_xol_slot_count(struct world *w)
+{
+	POKE(w, xol_area(w)->slot_count, 2);
+}
+
+static void break_utask_depth(struct world *w)
+{
+	xol_area(w);
+	POKE(w, w->parent->utask->depth, 3);
+}
+
+static void break_utask_kthread(struct world *w)
+{
+	xol_area(w);
+	POKE(w, w->kthread->utask, w->parent->utask);
+}
+
 /* ---- reverse maps --------------------------------------------------------------------------- */
 
 static struct anon_vma_chain *chain_of(struct vm_area_struct *vma)
@@ -1041,6 +1174,26 @@ static const struct breakage breakages[] = {
 	{"page_special", NULL, NULL, "another one", break_page_special, true, "vdso=1"},
 	{"pte_pfnmap", NULL, NULL, NULL, break_pte_pfnmap, true, "vdso=1"},
 	{"pte_pfnmap", NULL, NULL, NULL, break_pte_pfnmap_place, true, "vdso=1"},
+	{"ioctx_table", "mm#0", NULL, "another", break_ioctx_table, false, NULL},
+	{"ioctx_table", "mm#1", NULL, "another", break_ioctx_table_of_dead, false, NULL},
+	{"ioctx_slot", "mm#0", NULL, "not so", break_ioctx_slot, false, NULL},
+	{"ioctx_slot", "mm#0", NULL, "not so", break_ioctx_dead, false, NULL},
+	{"ioctx_refs", "mm#0", "1", "2", break_ioctx_users, false, NULL},
+	{"ioctx_refs", "mm#0", "3", "2", break_ioctx_reqs, false, NULL},
+	{"ioctx_refs", "mm#0", NULL, "one of another", break_ioctx_request, false, NULL},
+	{"ioctx_refs", "mm#0", "a ring of requests", NULL, break_ioctx_requests, false, NULL},
+	{"ioctx_ring", "mm#0", NULL, "none, or another", break_ioctx_file, false, NULL},
+	{"ioctx_ring", "mm#0", NULL, NULL, break_ioctx_nr_pages, false, NULL},
+	{"ioctx_ring", NULL, NULL, "another one", break_ioctx_page, false, NULL},
+	{"ioctx_free_work", "machine", NULL, "one", break_ioctx_free_work, false, NULL},
+	{"aio_nr", "machine", "0", "1", break_aio_nr, false, NULL},
+	{"mm_locks", "mm#0", "ioctx_lock: free", "held", break_ioctx_lock, true, NULL},
+	{"xol_area", "mm#0", NULL, "not so", break_xol_page, false, NULL},
+	{"xol_area", "mm#1", NULL, "not so", break_xol_area_of_dead, false, NULL},
+	{"xol_slots", "mm#0", NULL, NULL, break_xol_slots, false, NULL},
+	{"xol_slots", "mm#0", NULL, NULL, break_xol_slot_count, false, NULL},
+	{"utask_depth", "task pid 1", "2", "3", break_utask_depth, false, NULL},
+	{"utask_depth", "task pid 3", NULL, "something", break_utask_kthread, false, NULL},
 	{"total_vm", "mm#0", NULL, NULL, break_total_vm, true, NULL},
 	{"shared_vm", "mm#0", "6", "7", break_shared_vm, true, NULL},
 	{"exec_vm", "mm#0", "4", "5", break_exec_vm, true, NULL},
@@ -1224,6 +1377,8 @@ static void each_row_is_evaluated(void **state)
 	assert_true(fl_nr_invariants <= ARRAY_SIZE(counts));
 	for (unsigned int i = 0; i < ARRAY_SIZE(geometries); i++) {
 		world_create(&w, geometries[i]);
+		world_add_aio(&w);
+		world_add_uprobes(&w);
 		assert_int_equal(notifier_register(&w.fx.cx, 0), 0);
 		assert_int_equal(mm_pin(&w.fx.cx, 0, true), 0);
 		assert_int_equal(mm_pin(&w.fx.cx, 1, false), 0);

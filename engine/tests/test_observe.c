@@ -585,6 +585,8 @@ static void no_field_is_idle(void **state)
 		world_create(&w, options[i]);
 		do_read_ahead(&w);
 		khugepaged_scan(&w.fx.cx);
+		world_add_aio(&w);
+		world_add_uprobes(&w);
 		fl_observe(w.m, false, count_record, &semantic);
 		fl_observe(w.m, true, count_record, &strict);
 		while (w.m->daemons[KHUGEPAGED].cursor)

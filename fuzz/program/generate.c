@@ -332,6 +332,13 @@ void gen_follow(struct gen *g, const struct op *op)
 	case OP_close:
 		follow_close(g, a[0].ref);
 		break;
+	case OP_uprobe_step:
+		remember_map(g, &(struct live_map){op->def, t->image, 1, PROT_EXEC});
+		break;
+	case OP_io_setup:
+		remember_map(g, &(struct live_map){op->def, t->image, 1, PROT_READ | PROT_WRITE});
+		g->contexts[g->nr_contexts++ % ARRAY_SIZE(g->contexts)] = op->def;
+		break;
 	case OP_write:
 		g->tag = (u32)max_u64(g->tag, min_u64(a[1].val, UINT16_MAX));
 		break;
@@ -438,6 +445,17 @@ static void gen_open(struct gen *g, struct op *op)
 	op->args[1].val = modes[below(g, ARRAY_SIZE(modes))];
 }
 
+/* The name of an I/O context, or where its ring may have gone. */
+static struct arg context_addr(struct gen *g, const struct live_task *t)
+{
+	u32 nr = g->nr_contexts, left;
+
+	if (!nr || chance(g, 25))
+		return mapped_addr(g, t, PROT_READ | PROT_WRITE, &left);
+	nr = nr < ARRAY_SIZE(g->contexts) ? nr : (u32)ARRAY_SIZE(g->contexts);
+	return addr(BASE_REF, g->contexts[below(g, nr)], 0);
+}
+
 static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 {
 	u32 left;
@@ -461,6 +479,22 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 		op->args[2].val = chance(g, 30) ? MADV_DONTNEED
 						: advice_words[below(g, nr_advice_words)].bits;
 		op->args[2].val = chance(g, 2) ? 99 : op->args[2].val;
+		return 0;
+	case OP_io_setup:
+		op->args[0].val = chance(g, 80)	  ? 1 + below(g, 8)
+				  : chance(g, 80) ? 511
+						  : below(g, 2048);
+		op->args[1] = mapped_addr(g, t, PROT_WRITE, &left);
+		return 0;
+	case OP_uprobe_call:
+		op->args[0].val = below(g, 1000);
+		return 0;
+	case OP_io_submit:
+	case OP_io_getevents:
+		op->args[1].val = below(g, 6);
+		/* fall through */
+	case OP_io_destroy:
+		op->args[0] = context_addr(g, t);
 		return 0;
 	case OP_remap_file_pages:
 		range_args(g, t, op);
@@ -575,6 +609,8 @@ static u32 requests(enum op_code code)
 	case OP_kthread:
 	case OP_mm_alloc:
 		return 4;
+	case OP_io_setup:
+		return 16;
 	case OP_mremap:
 	case OP_remap_file_pages:
 	case OP_mlock:
@@ -592,7 +628,12 @@ static u32 requests(enum op_code code)
 	case OP_notifier_register:
 	case OP_swap_out:
 	case OP_swapoff:
+	case OP_io_submit:
+	case OP_io_destroy:
+	case OP_uprobe_call:
 		return 2;
+	case OP_uprobe_step:
+		return 5;
 	default:
 		return 0;
 	}
@@ -641,6 +682,10 @@ static bool fits(struct gen *g, const struct live_task *t, enum op_code code)
 	case OP_truncate:
 	case OP_seal:
 		return g->nr_files > 0;
+	case OP_io_destroy:
+	case OP_io_submit:
+	case OP_io_getevents:
+		return g->nr_contexts > 0 || chance(g, 10);
 	case OP_fork:
 	case OP_clone:
 	case OP_kthread:

@@ -8,9 +8,10 @@
 
 #include "program_priv.h"
 
-#define GEN_MAX_LIVE  24u  /* tasks that the generator keeps alive */
-#define GEN_MAX_MAPS  256u /* mappings that it remembers */
-#define GEN_MAX_FILES 16u
+#define GEN_MAX_LIVE	 24u  /* tasks that the generator keeps alive */
+#define GEN_MAX_MAPS	 256u /* mappings that it remembers */
+#define GEN_MAX_FILES	 16u
+#define GEN_MAX_CONTEXTS 8u
 
 struct live_task {
 	u32 ref;
@@ -30,7 +31,8 @@ struct gen {
 	struct live_task tasks[GEN_MAX_LIVE];
 	struct live_map maps[GEN_MAX_MAPS];
 	u32 files[GEN_MAX_FILES];
-	u32 nr_tasks, nr_maps, nr_files, nr_images;
+	u32 contexts[GEN_MAX_CONTEXTS]; /* names of I/O contexts, the last ones */
+	u32 nr_tasks, nr_maps, nr_files, nr_images, nr_contexts;
 	u32 weights[NR_OPS]; /* 0: never */
 	u32 weight_sum;
 	u32 tag; /* last one written: all differ, so that contents can be told apart */

@@ -198,7 +198,15 @@ static const struct row {
 	{OP_notifier_register, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_mm_alloc, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_khugepaged, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_mremap, SITE_mremap_hook, OUT_ERRNO, EINVAL},
 	{OP_mremap, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_uprobe_step, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_uprobe_call, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_io_setup, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_io_submit, SITE_aio_get_req, OUT_ERRNO, EAGAIN},
+	/* the range of a ring that cannot be cut out of its VMA stays mapped */
+	{OP_io_destroy, SITE_split_vma_vma, OUT_OK, 0},
+	{OP_io_destroy, SITE_anon_vma_clone_avc, OUT_OK, 0},
 	{OP_madvise, SITE_none, OUT_ERRNO, EAGAIN},
 	{OP_mlock, SITE_shmem_block_acct, OUT_ERRNO, ENOMEM},
 	{OP_mlock, SITE_split_vma_vma, OUT_ERRNO, ENOMEM},
@@ -291,6 +299,54 @@ static bool source_kept(const struct target *t, u32 op, const struct fi_point *p
 	       target_addr(t, &t->tasks[o->task], &o->args[0], &addr) && (u64)out->value != addr;
 }
 
+/* Where a load or store of the kernel's on behalf of a user may be refused, besides. */
+static bool is_access_site(enum fl_site site)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fault_sites); i++)
+		if (fault_sites[i] == site)
+			return true;
+	return site == SITE_huge_pte || site == SITE_huge_pte_ctor || site == SITE_swap_page ||
+	       site == SITE_expand_stack_acct;
+}
+
+/* A context's name that cannot be read is none; its place that cannot be written is none. */
+static bool io_access_refused(enum op_code code, const struct fi_point *point,
+			      const struct outcome *out)
+{
+	bool named = code == OP_io_destroy || code == OP_io_submit || code == OP_io_getevents;
+
+	if ((!named && code != OP_io_setup) || !is_access_site(asked(point)))
+		return false;
+	return out->kind == OUT_ERRNO && out->value == (named ? -EINVAL : -EFAULT);
+}
+
+/* A task that is born within probed calls, and finds that it cannot return from them. */
+static bool born_without_probes(enum op_code code, const struct fi_point *point,
+				const struct outcome *out)
+{
+	if (code != OP_fork && code != OP_vfork && code != OP_clone)
+		return false;
+	switch (asked(point)) {
+	case SITE_dup_utask_utask:
+	case SITE_dup_utask_instance:
+	case SITE_xol_area:
+	case SITE_xol_bitmap:
+	case SITE_xol_page:
+	case SITE_special_mapping_vma:
+		return out->kind == OUT_OK;
+	default:
+		return false;
+	}
+}
+
+/* Of several requests the first ones were started. */
+static bool submitted_some(const struct op *o, const struct fi_point *point,
+			   const struct outcome *out)
+{
+	return o->code == OP_io_submit && asked(point) == SITE_aio_get_req && out->kind == OUT_OK &&
+	       out->value > 0 && (u64)out->value < o->args[1].val;
+}
+
 /* brk has no errors: a refusal returns the break, which is where it was and not where it was
  * wanted. */
 static bool brk_refused(const struct target *t, u32 op, const struct outcome *out)
@@ -312,6 +368,10 @@ bool declared_error(const struct target *t, u32 op, const struct fi_point *point
 		return true;
 	if (code == OP_brk)
 		return brk_refused(t, op, out);
+	if (born_without_probes(code, point, out))
+		return true;
+	if (io_access_refused(code, point, out) || submitted_some(&t->p->ops[op], point, out))
+		return true;
 	if (code == OP_mremap && source_kept(t, op, point, out))
 		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
@@ -365,6 +425,8 @@ enum known_field {
 	F_task_parent,
 	F_task_vfork_parent,
 	F_task_share,
+	F_task_return_instance,
+	F_task_return_depth,
 	F_task_clear_child_tid,
 	F_mm_users,
 	F_mm_total_vm,
@@ -377,6 +439,12 @@ enum known_field {
 	F_mm_rss,
 	F_mm_owner,
 	F_mm_exe_file,
+	F_mm_flags,
+	F_mm_xol_vaddr,
+	F_mm_ioctx,
+	F_mm_ioctx_base,
+	F_mm_ioctx_reqs,
+	F_machine_aio_nr,
 	F_vma_end,
 	F_vma_flags,
 	F_vma_page_prot,
@@ -398,6 +466,8 @@ static const char *const known_fields[NR_KNOWN_FIELDS][2] = {
 	[F_task_parent] = {"task", "parent"},
 	[F_task_vfork_parent] = {"task", "vfork_parent"},
 	[F_task_share] = {"task", "share"},
+	[F_task_return_instance] = {"task", "return_instance"},
+	[F_task_return_depth] = {"task", "return_depth"},
 	[F_task_clear_child_tid] = {"task", "clear_child_tid"},
 	[F_mm_users] = {"mm", "users"},
 	[F_mm_total_vm] = {"mm", "total_vm"},
@@ -410,6 +480,12 @@ static const char *const known_fields[NR_KNOWN_FIELDS][2] = {
 	[F_mm_rss] = {"mm", "rss"},
 	[F_mm_owner] = {"mm", "owner"},
 	[F_mm_exe_file] = {"mm", "exe_file"},
+	[F_mm_flags] = {"mm", "flags"},
+	[F_mm_xol_vaddr] = {"mm", "xol_vaddr"},
+	[F_mm_ioctx] = {"mm", "ioctx"},
+	[F_mm_ioctx_base] = {"mm", "ioctx_base"},
+	[F_mm_ioctx_reqs] = {"mm", "ioctx_reqs"},
+	[F_machine_aio_nr] = {"machine", "aio_nr"},
 	[F_vma_end] = {"vma", "end"},
 	[F_vma_flags] = {"vma", "flags"},
 	[F_vma_page_prot] = {"vma", "page_prot"},
@@ -457,6 +533,7 @@ enum change_kind {
 	CHANGE_MOVED,  /* [from, from + moved) is at start as well, its entries only there */
 	CHANGE_SPLIT,  /* nothing; but huge pages may be split, as all of the above may do */
 	CHANGE_KILLED, /* the task is gone, or what it had before; perhaps its group, too */
+	CHANGE_BORN,   /* the task has a child */
 };
 
 #define MAX_TIDS 16u
@@ -476,11 +553,15 @@ struct change {
 	bool filled;  /* pages may have been fetched in [start, end) */
 	bool advised; /* no counter may differ */
 	bool moves_brk;
-	bool stays;    /* CHANGE_KILLED: the task lives on, */
-	bool new_mm;   /* with another image, which is not looked at */
-	bool alone;    /* the other threads of its group are gone */
-	bool whole_mm; /* def_flags may differ, too */
-	bool locks;    /* special mappings are passed by */
+	bool stays;	/* CHANGE_KILLED: the task lives on, */
+	bool new_mm;	/* with another image, which is not looked at */
+	bool alone;	/* the other threads of its group are gone */
+	bool whole_mm;	/* def_flags may differ, too */
+	bool locks;	/* special mappings are passed by */
+	u64 submitted;	/* requests that the context has more, by its name in start */
+	bool shares_mm; /* CHANGE_BORN: the child uses the same mm */
+	bool probed;	/* there may be an area for stepping now */
+	bool destroyed; /* the context of that name, and the pages of its ring, may have gone */
 	bool prefix_over;
 	bool multiple; /* more than one fault was made */
 	/* CHANGE_KILLED: by number, who is gone; words that the gone and the task wanted cleared */
@@ -633,16 +714,32 @@ static bool is_tid(const struct change *c, u64 mm, u64 addr)
 	return false;
 }
 
+/*
+ * The next record of a task of before that is to be there still: who has left its image for another
+ * returns from no call of the old one, even if it has to stay.
+ */
+static const struct fl_obs *next_task_field(const struct change *c, u32 task, bool left, u32 *i)
+{
+	const struct fl_obs *b;
+
+	do {
+		b = next_of(&c->before, "task", task, i);
+	} while (b && left &&
+		 (field_of(b) == F_task_return_instance || field_of(b) == F_task_return_depth));
+	return b;
+}
+
 static bool same_task(const struct change *c, u32 task)
 {
 	bool acts = c->stays && task == c->task;
 	u32 ib = 0, ia = 0, now = (u32)task_after(c, task);
+	bool left = acts && !value_of(&c->after, F_task_return_depth, now);
 	const struct fl_obs *b, *a;
 
 	for (;;) {
 		u64 want;
 
-		b = next_of(&c->before, "task", task, &ib);
+		b = next_task_field(c, task, left, &ib);
 		a = next_of(&c->after, "task", now, &ia);
 		if (!b || !a)
 			return !b && !a;
@@ -668,6 +765,8 @@ static bool same_task(const struct change *c, u32 task)
 		case F_task_state:
 			if (waited(c, task, a->val == TASK_RUNNING))
 				want = TASK_RUNNING;
+			if (task == c->task && c->kind == CHANGE_BORN)
+				want = a->val; /* it may wait for its child */
 			break;
 		default:
 			break;
@@ -680,7 +779,10 @@ static bool same_task(const struct change *c, u32 task)
 static bool is_rest(const struct change *c, const struct fl_obs *o)
 {
 	if (is_object(o, "module"))
-		return c->kind != CHANGE_KILLED || field_of(o) != F_module_refcnt;
+		return (c->kind != CHANGE_KILLED && c->kind != CHANGE_BORN) ||
+		       field_of(o) != F_module_refcnt;
+	if (field_of(o) == F_machine_aio_nr)
+		return !c->destroyed && c->kind != CHANGE_KILLED;
 	return (is_object(o, "machine") && field_of(o) != F_machine_committed) ||
 	       is_object(o, "slab") || is_object(o, "pages");
 }
@@ -747,6 +849,28 @@ static bool wants_tid(const struct change *c, u32 mm)
 	return false;
 }
 
+/* Slot of the context that the operation was about; ~0: none. */
+static u64 context_slot(const struct change *c)
+{
+	for (u32 i = 0; i < c->before.nr; i++)
+		if (c->before.v[i].obj == c->mm && field_of(&c->before.v[i]) == F_mm_ioctx &&
+		    c->before.v[i].val == c->start)
+			return c->before.v[i].key;
+	return ~(u64)0;
+}
+
+/* The next record of an mm of before that is to be there still. */
+static const struct fl_obs *next_mm_field(const struct change *c, u32 mm, u32 *i)
+{
+	const struct fl_obs *b;
+
+	do {
+		b = next_of(&c->before, "mm", mm, i);
+	} while (b && c->destroyed && mm == c->mm && b->key == context_slot(c) &&
+		 !strncmp(fl_obs_fields[b->field].name, "ioctx", 5));
+	return b;
+}
+
 static bool same_fields(const struct change *c, u32 mm, u32 now)
 {
 	u32 ib = 0, ia = 0;
@@ -755,7 +879,7 @@ static bool same_fields(const struct change *c, u32 mm, u32 now)
 	for (;;) {
 		u64 want;
 
-		b = next_of(&c->before, "mm", mm, &ib);
+		b = next_mm_field(c, mm, &ib);
 		a = next_of(&c->after, "mm", now, &ia);
 		if (!b || !a)
 			return !b && !a;
@@ -772,6 +896,8 @@ static bool same_fields(const struct change *c, u32 mm, u32 now)
 			break;
 		case F_mm_users:
 			want -= users_gone(c, mm);
+			if (c->kind == CHANGE_BORN && c->shares_mm && mm == c->mm)
+				want++;
 			break;
 		case F_mm_brk:
 			if (mm == c->mm && c->moves_brk)
@@ -785,6 +911,20 @@ static bool same_fields(const struct change *c, u32 mm, u32 now)
 			if (mm == c->mm && c->kind != CHANGE_KILLED && !c->advised)
 				want = a->val;
 			break;
+		case F_mm_flags:
+		case F_mm_xol_vaddr:
+			if (mm == c->mm && c->probed)
+				want = a->val;
+			break;
+		case F_mm_ioctx: /* a ring that has moved */
+		case F_mm_ioctx_base:
+			if (mm == c->mm && c->kind == CHANGE_MOVED && a->val == c->start)
+				want = a->val;
+			break;
+		case F_mm_ioctx_reqs:
+			if (mm == c->mm && c->submitted && b->key == context_slot(c))
+				want += c->submitted;
+			break;
 		case F_mm_total_vm:
 		case F_mm_shared_vm:
 		case F_mm_exec_vm:
@@ -792,8 +932,8 @@ static bool same_fields(const struct change *c, u32 mm, u32 now)
 		case F_mm_rss:
 			if (mm == c->mm && c->kind != CHANGE_KILLED && !c->advised)
 				want = a->val;
-			/* the page of a word */
-			if (field_of(b) == F_mm_rss && wants_tid(c, mm))
+			/* the page of a word, or of a ring */
+			if (field_of(b) == F_mm_rss && (c->destroyed || wants_tid(c, mm)))
 				want = a->val;
 			break;
 		default:
@@ -1063,6 +1203,19 @@ static bool may_be_fetched(const struct change *c, u32 mm, u64 addr)
 	return mm == c->mm && (addr & ~mask) < c->end && (addr | mask) >= c->start;
 }
 
+/* Has the entry gone with its page, from what is mapped of a ring? */
+static bool gone_with_ring(const struct change *c, u64 addr)
+{
+	const struct area *b = c->destroyed ? area_at(c->areas[0], c->nr_areas[0], addr) : NULL;
+
+	if (!b || !b->file || !(b->flags & VM_DONTEXPAND))
+		return false;
+	for (u32 i = 0; i < c->nr_entries[1]; i++)
+		if (c->entries[1][i].addr == addr)
+			return false;
+	return true;
+}
+
 /* Entries of after that are not there before: *k goes past those that may be. */
 static const struct entry *next_after(const struct change *c, u32 mm, u64 before, u32 *k)
 {
@@ -1101,7 +1254,7 @@ static bool same_entries(struct change *c, u32 mm)
 		bool changed = in_range(c, mm, b->addr);
 		u64 hidden = 0;
 
-		if (is_cut(c, mm, b->addr))
+		if (is_cut(c, mm, b->addr) || gone_with_ring(c, b->addr))
 			continue;
 		if (is_tid(c, mm, b->addr)) {
 			if (!same_or_cleared(c, b))
@@ -1159,16 +1312,35 @@ static bool same_mm(struct change *c, u32 mm, u32 now)
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
+/* Number that an mm of before has in after: those that no task has come last. */
+static u32 mm_after(const struct change *c, u32 mm, u32 nr_before, u32 nr_after)
+{
+	u64 held = 0;
+
+	for (u32 i = 0; i < c->before.nr; i++)
+		if (field_of(&c->before.v[i]) == F_task_mm)
+			held = max_u64(held, c->before.v[i].val);
+	return mm > held ? mm + (nr_after - nr_before) : mm;
+}
+
+static u32 nr_mms_of(const struct list *l)
+{
+	u32 nr = 0;
+
+	for (u32 i = 0; i < l->nr; i++)
+		if (field_of(&l->v[i]) == F_mm_users)
+			nr = l->v[i].obj;
+	return nr;
+}
+
 static bool same_mms(struct change *c)
 {
-	u64 nr = largest(&c->before, "task"), nr_mms = 0;
+	u32 nr_before = nr_mms_of(&c->before), nr_after = nr_mms_of(&c->after);
+	u64 nr = largest(&c->before, "task");
 
 	if (c->kind != CHANGE_KILLED) {
-		for (u32 i = 0; i < c->before.nr; i++)
-			if (field_of(&c->before.v[i]) == F_mm_users)
-				nr_mms = c->before.v[i].obj;
-		for (u32 mm = 1; mm <= nr_mms; mm++)
-			if (!same_mm(c, mm, mm))
+		for (u32 mm = 1; mm <= nr_before; mm++)
+			if (!same_mm(c, mm, mm_after(c, mm, nr_before, nr_after)))
 				return false;
 	}
 	for (u32 task = 1; task <= nr; task++) {
@@ -1413,6 +1585,26 @@ static const char *stack_exception(const struct target *t, const struct op *o, s
 	return c->start < c->end ? "stack-grown" : NULL;
 }
 
+/* What a look at the user's memory has fetched stays, and whatever has been started. */
+static const char *io_exception(const struct target *t, const struct op *o,
+				const struct outcome *out, struct change *c)
+{
+	u32 which = o->code == OP_io_setup ? 1 : 0;
+	u64 addr;
+
+	if (!target_addr(t, &t->tasks[o->task], &o->args[which], &addr))
+		return NULL;
+	c->kind = CHANGE_PREFIX;
+	c->start = addr;
+	c->end = (addr & PAGE_MASK) + PAGE_SIZE;
+	c->filled = true;
+	if (out->kind == OUT_ERRNO)
+		return "io-fetched";
+	c->submitted = o->code == OP_io_submit ? (u64)out->value : 0;
+	c->destroyed = o->code == OP_io_destroy;
+	return c->destroyed ? "io-destroy-not-unmapped" : "io-submit-prefix";
+}
+
 /* The exception that an operation has for this outcome, with what it lets differ. */
 static const char *exception_of(const struct target *t, const struct op *o,
 				const struct outcome *out, struct change *c)
@@ -1432,6 +1624,20 @@ static const char *exception_of(const struct target *t, const struct op *o,
 	case OP_exit:
 		c->kind = CHANGE_KILLED;
 		return done && t->clears_tid ? "exit-tid-not-cleared" : NULL;
+	case OP_fork:
+	case OP_vfork:
+	case OP_clone:
+		c->kind = CHANGE_BORN;
+		c->shares_mm = o->code == OP_vfork ||
+			       (o->code == OP_clone && o->args[0].val & CLONE_VM);
+		return done ? "born-without-probes" : NULL;
+	case OP_uprobe_call:
+		c->kind = CHANGE_MAPPED;
+		c->probed = true;
+		c->start = value_of(&c->after, F_mm_xol_vaddr, c->mm);
+		c->end = c->start + PAGE_SIZE;
+		return failed && !value_of(&c->before, F_mm_xol_vaddr, c->mm) ? "uprobe-area-made"
+									      : NULL;
 	case OP_read:
 	case OP_write:
 		if (done)
@@ -1487,6 +1693,11 @@ static const char *exception_of(const struct target *t, const struct op *o,
 		return failed ? madvise_exception(t, o, c) : NULL;
 	case OP_mbind:
 		return failed ? mbind_exception(t, o, c) : NULL;
+	case OP_io_setup:
+	case OP_io_destroy:
+	case OP_io_submit:
+	case OP_io_getevents:
+		return io_exception(t, o, out, c);
 	case OP_mlockall:
 		return done ? lock_exception(t, o, c) : NULL;
 	default:

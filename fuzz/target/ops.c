@@ -175,6 +175,16 @@ static void do_mm_alloc(struct target *t, struct call *c)
 	set_errno_or_value(c->out, mm ? 0 : -ENOMEM);
 }
 
+static void do_uprobe_return(struct target *t, struct call *c)
+{
+	u64 func = 0;
+	s64 ret = uprobe_return(&t->cx, &func);
+
+	set_errno_or_value(c->out, ret);
+	if (!ret)
+		c->out->value = (s64)func;
+}
+
 static bool needs_mm(enum op_code code)
 {
 	switch (code) {
@@ -189,6 +199,12 @@ static bool needs_mm(enum op_code code)
 	case OP_swap_out:
 	case OP_mremap:
 	case OP_remap_file_pages:
+	case OP_uprobe_step:
+	case OP_uprobe_call:
+	case OP_io_setup:
+	case OP_io_destroy:
+	case OP_io_submit:
+	case OP_io_getevents:
 	case OP_madvise:
 	case OP_mbind:
 	case OP_khugepaged:
@@ -255,6 +271,28 @@ void target_do_op(struct target *t, void *arg)
 		set_errno_or_value(out,
 				   sys_remap_file_pages(&t->cx, c->addr, a[1].val, (u32)a[2].val,
 							a[3].val, (u32)a[4].val));
+		break;
+	case OP_uprobe_step:
+		set_errno_or_value(out, uprobe_step(&t->cx));
+		break;
+	case OP_uprobe_call:
+		set_errno_or_value(out, uprobe_call(&t->cx, a[0].val));
+		break;
+	case OP_uprobe_return:
+		do_uprobe_return(t, c);
+		break;
+	case OP_io_setup:
+		set_errno_or_value(out, sys_io_setup(&t->cx, (u32)min_u64(a[0].val, UINT32_MAX),
+						     c->addr));
+		break;
+	case OP_io_destroy:
+		set_errno_or_value(out, sys_io_destroy(&t->cx, c->addr));
+		break;
+	case OP_io_submit:
+		set_errno_or_value(out, sys_io_submit(&t->cx, c->addr, a[1].val));
+		break;
+	case OP_io_getevents:
+		set_errno_or_value(out, sys_io_getevents(&t->cx, c->addr, a[1].val));
 		break;
 	case OP_madvise:
 		set_errno_or_value(out, sys_madvise(&t->cx, c->addr, a[1].val,

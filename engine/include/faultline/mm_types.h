@@ -46,10 +46,12 @@
 #define VM_STACK_FLAGS		  (VM_DATA_DEFAULT_FLAGS | VM_GROWSDOWN | VM_ACCOUNT)
 #define VM_STACK_INCOMPLETE_SETUP (VM_RAND_READ | VM_SEQ_READ)
 
-#define MMF_INIT_MASK	 0x7ffu
-#define MMF_DUMP_DEFAULT 0x00cu
-#define MMF_VM_MERGEABLE 0x10000u /* ksmd has a slot for the mm */
-#define MMF_VM_HUGEPAGE	 0x20000u /* khugepaged has one */
+#define MMF_INIT_MASK	   0x7ffu
+#define MMF_DUMP_DEFAULT   0x00cu
+#define MMF_VM_MERGEABLE   0x10000u /* ksmd has a slot for the mm */
+#define MMF_VM_HUGEPAGE	   0x20000u /* khugepaged has one */
+#define MMF_HAS_UPROBES	   0x80000u
+#define MMF_RECALC_UPROBES 0x100000u /* after a fork: are there any in what was copied? */
 
 /*
  * Fields named `seen` are working memory of the checkers (check/): counts and numbers of a walk.
@@ -77,6 +79,7 @@ enum page_type {
 	PAGE_HUGE_ZERO, /* the machine's one huge page of zeroes */
 	PAGE_KMALLOC,	/* an array that lives within one call */
 	PAGE_SWAP_CONT, /* higher digits of swap counts */
+	PAGE_AIO,	/* a table of I/O contexts, or of the pages of a ring */
 	PAGE_KERNEL,	/* the kernel's own, which a special mapping shows to users */
 	NR_PAGE_TYPES
 };
@@ -214,6 +217,7 @@ struct file_inode {
 			*/
 	bool sealed;   /* nobody may map it to share what is written: i_mmap_writable is -1 */
 	bool shmem;    /* the object behind a shared anonymous mapping */
+	bool aio_ring; /* of an I/O context, which holds its pages besides */
 	bool noreserve; /* shmem: charged page by page, not as a whole */
 	u64 charged;	/* shmem: pages of commit charge, given back at eviction */
 	struct address_space i_data;
@@ -236,8 +240,9 @@ struct file {
 	atomic_t f_count;
 	u32 f_mode;
 	struct file_inode *f_inode;
-	struct dentry *f_dentry; /* shmem only: owns the reference to the inode */
-	bool opened; /* the bench still holds the reference that file_create() gave it */
+	struct dentry
+		*f_dentry; /* without a name, shmem or ring: owns the reference to the inode */
+	bool opened;	   /* the bench still holds the reference that file_create() gave it */
 	struct list_head files;
 	u32 seen[2];
 };
@@ -341,6 +346,66 @@ static inline bool is_cow_mapping(u32 flags)
 	return (flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
 }
 
+/* ---- asynchronous I/O (facts §10.2) ---------------------------------------------------------- */
+
+#define AIO_RING_PAGES 8u
+
+/* A count of which each CPU keeps a part; here the parts are memory alone. */
+struct percpu_ref {
+	atomic_t count;
+	void *pcpu;
+};
+
+struct aio_kiocb {
+	struct kioctx *ki_ctx;
+	struct list_head ki_list;
+};
+
+struct kioctx {
+	struct percpu_ref users; /* 1 until it is killed */
+	struct percpu_ref reqs;	 /* 1 until the last user has gone, and 1 per request in flight */
+	void *cpu;		 /* parts of what is free in the ring, memory alone */
+	bool dead;
+	u64 user_id;		  /* what users know it by: the address of its ring */
+	u64 mmap_base, mmap_size; /* where that is mapped, in bytes; size 0: not ours to unmap */
+	u32 max_reqs;		  /* of the machine's quota */
+	u32 nr_events;		  /* that the ring has room for */
+	u32 id;			  /* slot of the mm's table */
+	struct list_head active_reqs; /* in flight, oldest first */
+	struct file *aio_ring_file;   /* counted */
+	u32 nr_pages;
+	struct page **ring_pages; /* each counted; internal_pages, or in page_array */
+	struct page *internal_pages[AIO_RING_PAGES], *page_array;
+	struct list_head free_work;
+};
+
+struct kioctx_table {
+	struct page *page; /* that this lies in */
+	u32 nr;
+	struct kioctx *table[]; /* by id; NULL: free */
+};
+
+/* ---- uprobes (facts §10.3) ------------------------------------------------------------------- */
+
+/* Where probed instructions are stepped out of line, from the first that is until mmput(). */
+struct xol_area {
+	struct vm_special_mapping xol_mapping; /* one page */
+	u32 *bitmap;			       /* slots taken; the first one always */
+	u32 slot_count;
+	u64 vaddr; /* where it was mapped */
+};
+
+/* A call that is to be seen returning. */
+struct return_instance {
+	u64 func;
+	struct return_instance *next; /* the call around it */
+};
+
+struct uprobe_task {
+	struct return_instance *return_instances;
+	u32 depth;
+};
+
 /* ---- mm_struct ------------------------------------------------------------------------------ */
 
 enum {
@@ -365,7 +430,6 @@ struct mm_context {
 };
 
 struct core_state;
-struct kioctx_table;
 struct mmu_notifier_mm;
 
 struct mm_struct {
@@ -393,10 +457,12 @@ struct mm_struct {
 	struct mm_context context;
 	u32 flags; /* MMF_* */
 	struct core_state *core_state;
-	struct kioctx_table *ioctx_table;
+	fl_lock_t ioctx_lock;
+	struct kioctx_table *ioctx_table; /* NULL until there is a context */
 	struct task_struct *owner;
 	struct file *exe_file; /* counted */
 	struct mmu_notifier_mm *mmu_notifier_mm;
+	struct xol_area *xol_area; /* NULL until a probe is hit */
 	bool tlb_flush_pending;
 	/* Not the kernel's: every mm from allocate_mm() to free_mm() is on machine.mms. */
 	struct list_head mms;
@@ -500,6 +566,7 @@ struct task_struct {
 	bool in_execve;
 	struct mempolicy *mempolicy; /* NULL: the default */
 	u32 memcg;		     /* memory cgroup; children are born into it */
+	struct uprobe_task *utask;   /* NULL until a probe is hit */
 };
 
 struct pid {
@@ -633,6 +700,13 @@ enum fl_cache {
 	CACHE_ksm_mm_slot,
 	CACHE_khugepaged_mm_slot,
 	CACHE_numa_policy,
+	CACHE_kioctx,
+	CACHE_kiocb,
+	CACHE_percpu,
+	CACHE_xol_area,
+	CACHE_xol_bitmap,
+	CACHE_uprobe_task,
+	CACHE_return_instance,
 	NR_CACHES
 };
 
@@ -702,8 +776,10 @@ struct machine {
 	struct mm_daemon daemons[NR_MM_DAEMONS];
 	struct mem_cgroup memcgs[NR_MEMCGS];
 
-	s64 vm_committed_as; /* pages */
-	u64 nr_shmem;	     /* page-cache pages of shmem objects: no file holds their content */
+	s64 vm_committed_as;		/* pages */
+	u64 aio_nr;			/* max_reqs of all I/O contexts */
+	struct list_head aio_free_work; /* contexts to be freed, once no lock is held */
+	u64 nr_shmem; /* page-cache pages of shmem objects: no file holds their content */
 	struct swap_info swap;
 	fl_lock_t mmlist_lock; /* of the ring that starts at init_mm.mmlist */
 

@@ -259,6 +259,33 @@ s64 sys_swap_out(struct ctx *cx, u64 addr);
  * not enough memory: part of it may be back in.
  */
 s64 sys_swapoff(struct ctx *cx);
+/*
+ * An I/O context for nr requests; its ring is mapped at the address returned, by which it is named.
+ * ctxp is the user's place for that name, and has to hold 0. -EFAULT ctxp is no memory to read and
+ * write; -EINVAL not 0, nr 0 or too many for a ring; -EAGAIN too many for the machine; -ENOMEM
+ * whatever else is missing, room for the ring included. -ENOSYS without the aio option, as for its
+ * kin. Source: facts §10.2.
+ */
+s64 sys_io_setup(struct ctx *cx, u32 nr, u64 ctxp);
+/*
+ * Ends a context of the caller's mm when its requests have finished, and unmaps where its ring was
+ * mapped last. -EINVAL: no context by that name.
+ */
+s64 sys_io_destroy(struct ctx *cx, u64 ctx_id);
+/* Starts nr requests. How many were; -EAGAIN when not one: no room, no memory; -EINVAL. */
+s64 sys_io_submit(struct ctx *cx, u64 ctx_id, u64 nr);
+/* Up to nr requests finish, oldest first. How many did; -EINVAL. */
+s64 sys_io_getevents(struct ctx *cx, u64 ctx_id, u64 nr);
+/*
+ * Not calls, but what probes do to the caller. uprobe_step(): one is hit, and its instruction is to
+ * be stepped at the address returned; -ENOMEM, and the hit is as if it had not been.
+ * uprobe_call(): a function func is entered whose return is to be seen; 0, or -ENOMEM, -EOVERFLOW
+ * and nobody will see it, though the area may have been made. uprobe_return(): the innermost such
+ * call returns; -EINVAL: from none. -ENOSYS without the uprobes option. Source: facts §10.3.
+ */
+s64 uprobe_step(struct ctx *cx);
+s64 uprobe_call(struct ctx *cx, u64 func);
+s64 uprobe_return(struct ctx *cx, u64 *func);
 /* Writes LDT entry idx. 0, -EINVAL, -ENOMEM; -ENOSYS without the ldt option. */
 s64 sys_modify_ldt(struct ctx *cx, u32 idx, u64 entry);
 

@@ -57,18 +57,18 @@ static void test_known_seed(void **state)
 {
 	static const char want[] = "# faultline 1\n"
 				   "machine teardown=oldest\n"
-				   "t0: notifier_register(0)\n"
+				   "t0: r0 = mmap(w+27p, 15p, rw, private|anon|fixed|growsdown)\n"
+				   "t0: write(r0+9p, 1)\n"
+				   "t0: mbind(brk, 1p, preferred, 1)\n"
+				   "t0: mlock(r0+13p, 2p)\n"
+				   "t0: exec([w+6p, 2p, none], [w+9p, 4p, rwx], brk=w+16p)\n"
+				   "t0: mm_unpin(1)\n"
+				   "t0: io_destroy(w+21p)\n"
+				   "t0: read(w+52p)\n"
 				   "t0: t1 = fork()\n"
-				   "t0: cgroup(0)\n"
-				   "t0: write(w+51p, 1)\n"
-				   "t1: cgroup(2)\n"
-				   "t0: t2 = fork()\n"
-				   "t2: exit()\n"
-				   "t1: r0 = mmap(0x0, 3p, r, private|anon)\n"
-				   "t0: r1 = mmap(w+48p, 2p, rx, private|anon)\n"
-				   "t0: mlock2(w+44p, 3p, onfault)\n"
-				   "t0: write(w+5p, 2)\n"
-				   "t1: f0 = open(4p, rw)\n";
+				   "t0: read(w+27p)\n"
+				   "t1: r1 = mmap(0x0, 4p, r, private|anon|32bit)\n"
+				   "t1: t2 = fork() !any:5\n";
 	struct program p;
 	char *text;
 
