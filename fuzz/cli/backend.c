@@ -272,6 +272,23 @@ static int load(const char *path, struct fl_allocator_ops *ops, char *why, size_
 	return 0;
 }
 
+/* What it prints meanwhile goes to stderr: standard output is for results. */
+static int load_quietly(const char *path, struct fl_allocator_ops *ops, char *why, size_t why_len)
+{
+	int out, status;
+
+	fflush(stdout);
+	out = dup(STDOUT_FILENO);
+	if (out < 0)
+		return load(path, ops, why, why_len);
+	dup2(STDERR_FILENO, STDOUT_FILENO);
+	status = load(path, ops, why, why_len);
+	fflush(stdout);
+	dup2(out, STDOUT_FILENO);
+	close(out);
+	return status;
+}
+
 /* A child loads it first: what its constructors and its entry do may be anything. */
 static int try_load(struct backend *b, const char *path, char *why, size_t why_len)
 {
@@ -297,6 +314,7 @@ static int try_load(struct backend *b, const char *path, char *why, size_t why_l
 	}
 	if (!pid) {
 		close(fds[0]);
+		dup2(STDERR_FILENO, STDOUT_FILENO);
 		code = load(path, &ops, why, why_len);
 		if (!code)
 			snprintf(why, why_len, "%s", ops.name);
@@ -348,7 +366,7 @@ static int open_file(struct backend *b, const char *path, volatile u32 *where, c
 	status = try_load(b, path, why, why_len);
 	if (status)
 		return status;
-	status = load(path, &loaded.real, why, why_len);
+	status = load_quietly(path, &loaded.real, why, why_len);
 	if (status)
 		return status;
 	loaded.where = where;

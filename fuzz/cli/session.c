@@ -357,6 +357,8 @@ __attribute__((noreturn)) static void child(struct session *ses, const char *pat
 	signal(SIGTERM, SIG_DFL);
 	dup2(err, STDERR_FILENO);
 	close(err);
+	/* what a loaded backend may have to say is not of the results */
+	dup2(STDERR_FILENO, STDOUT_FILENO);
 	if (!strcmp(path, "-"))
 		lseek(STDIN_FILENO, 0, SEEK_SET);
 	ses->job(&w, &res);

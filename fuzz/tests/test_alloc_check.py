@@ -164,6 +164,16 @@ class Running(unittest.TestCase):
         self.assertEqual(r.returncode, 1, r.stderr)
         return rows(r)
 
+    # Standard output is the bench's, whatever the backend prints.
+    def test_talks(self):
+        for args in (("run", "--json", "--allocator", FAULTY, self.dir.name),
+                     ("sweep", "--json", "--allocator", FAULTY, self.dir.name),
+                     ("alloc-check", "--json", "--only", "orders", FAULTY)):
+            r = call(*args, faulty="talks")
+            self.assertEqual(r.returncode, 0, r.stderr[-500:])
+            self.assertEqual(rows(r)[-1]["type"], "total")
+            self.assertIn("a word from the backend", r.stderr)
+
     # A backend that has less memory than the others shows as another result of some operation.
     def test_against(self):
         self.write("a.prog", "t0: mmap(w, 400p, rw, private|anon|fixed)\n" +

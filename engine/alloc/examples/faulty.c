@@ -106,6 +106,14 @@ static void *count_then_refuse(void *inst, unsigned int order, uint32_t gfp)
 	return mem;
 }
 
+/* In a buffer or not, it is no result of the bench. */
+static void *talks(void *inst, unsigned int order, uint32_t gfp)
+{
+	puts("a word from the backend");
+	fflush(stdout);
+	return example_page_alloc(inst, order, gfp);
+}
+
 /* It has no more than so many pages, whatever it was told. */
 static void *poor(void *inst, unsigned int order, uint32_t gfp)
 {
@@ -312,6 +320,8 @@ __attribute__((constructor)) static void at_load(void)
 
 	if (name && !strcmp(name, "crash-at-load"))
 		raise(SIGSEGV);
+	if (name && !strcmp(name, "talks"))
+		puts("a word from the backend");
 	if (name && !strcmp(name, "exit-at-load"))
 		_exit(0);
 }
@@ -339,6 +349,7 @@ const struct fl_allocator_ops *faultline_allocator(uint32_t abi)
 	FAULT("never-freed", page_free, never_freed)
 	FAULT("limit-by-two", page_alloc, limit_by_two)
 	FAULT("count-then-refuse", page_alloc, count_then_refuse)
+	FAULT("talks", page_alloc, talks)
 	FAULT("poor", page_alloc, poor)
 	FAULT("flag-of-its-own", page_alloc, flag_of_its_own)
 	FAULT("crash", page_alloc, crash_in_order_5)
