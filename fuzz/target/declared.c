@@ -443,6 +443,7 @@ enum known_field {
 	F_mm_xol_vaddr,
 	F_mm_ioctx,
 	F_mm_ioctx_base,
+	F_mm_ioctx_file,
 	F_mm_ioctx_reqs,
 	F_machine_aio_nr,
 	F_vma_end,
@@ -484,6 +485,7 @@ static const char *const known_fields[NR_KNOWN_FIELDS][2] = {
 	[F_mm_xol_vaddr] = {"mm", "xol_vaddr"},
 	[F_mm_ioctx] = {"mm", "ioctx"},
 	[F_mm_ioctx_base] = {"mm", "ioctx_base"},
+	[F_mm_ioctx_file] = {"mm", "ioctx_file"},
 	[F_mm_ioctx_reqs] = {"mm", "ioctx_reqs"},
 	[F_machine_aio_nr] = {"machine", "aio_nr"},
 	[F_vma_end] = {"vma", "end"},
@@ -891,6 +893,7 @@ static bool same_fields(const struct change *c, u32 mm, u32 now)
 				want = a->val;
 			break;
 		case F_mm_exe_file:
+		case F_mm_ioctx_file:
 			if (paired(c->files, c->max_file, b->val, a->val))
 				want = a->val;
 			break;
