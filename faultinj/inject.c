@@ -126,24 +126,31 @@ __attribute__((noinline)) void fi_on_fault(const struct fi_point *point)
 bool fi_should_fail(void *priv, enum fl_site site, gfp_t gfp)
 {
 	struct fi *fi = priv;
+	u16 prev = fi->prev, prev2 = fi->prev2;
 	bool refill = is_refill(site);
-	struct fi_point point = {
-		.site = (u16)site,
-		.prev = fi->prev,
-		.prev2 = fi->prev2,
-		.op_kind = fi->op_kind,
-		.op = fi->op,
-		.ordinal = ++fi->op_site_count[site],
-		.index = fi->op_index += !refill,
-		.nowait = gfp & __GFP_NOWAIT,
-	};
+	struct fi_point point;
 
+	fi->op_site_count[site]++;
 	fi->stats.site_met[site]++;
 	if (!refill) {
+		fi->op_index++;
 		fi->stats.met++;
-		fi->prev2 = fi->prev;
+		fi->prev2 = prev;
 		fi->prev = (u16)site;
 	}
+	/* nobody wants to know: this is what a run without faults pays */
+	if ((!fi->armed || !fi->plan.nr) && !fi->max_points)
+		return false;
+	point = (struct fi_point){
+		.site = (u16)site,
+		.prev = prev,
+		.prev2 = prev2,
+		.op_kind = fi->op_kind,
+		.op = fi->op,
+		.ordinal = fi->op_site_count[site],
+		.index = fi->op_index,
+		.nowait = gfp & __GFP_NOWAIT,
+	};
 	point.failed = fi->armed && plan_fails(fi, &point);
 
 	if (fi->nr_points < fi->max_points)

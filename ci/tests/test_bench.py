@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`faultline bench engine`: its rows are as the contract says, and the search is not linear."""
+"""`faultline bench engine` and `sweep`: rows as the contract says; a search that is not linear; identities."""
 
 import json
 import subprocess
 import sys
+import tempfile
 import unittest
+from pathlib import Path
 
 FAULTLINE = sys.argv.pop(1)
 
@@ -55,8 +57,28 @@ class Bench(unittest.TestCase):
         # a machine is put back in less than the time that it took to make
         self.assertLess(rows["restore.arena"]["ratio"], 1)
 
+    def test_sweep(self):
+        with tempfile.TemporaryDirectory() as tmp:
+            prog = Path(tmp) / "a.prog"
+            prog.write_text("# faultline 1\nt0: r0 = mmap(w, 4p, rw, private|anon|fixed)\nt0: write(w, 1)\n")
+            r = bench("sweep", "--json", "--ops", "30,60", "--rounds", "1", str(prog))
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+        rows = {x["name"]: x for x in map(json.loads, r.stdout.splitlines())}
+        for kind in ("bounded", "growing"):
+            for n in (30, 60):
+                self.assertGreater(rows[f"{kind}.point.{n}"]["value"], 0)
+                self.assertLess(rows[f"{kind}.digest.{n}"]["ratio"], 1)
+                for identity in ("met", "executed"):
+                    row = rows[f"{kind}.{identity}.{n}"]
+                    self.assertGreater(row["value"], 10)
+                    self.assertEqual(row["value"], row["baseline"])
+        # even so short, running all for each point is far from a sweep
+        self.assertGreater(rows["rerun.point.60"]["ratio"], 1)
+        self.assertGreater(rows["corpus.sweep"]["ratio"], 1)
+        self.assertEqual({"injector.bare", "injector.traced", "corpus.point"} - set(rows), set())
+
     def test_usage(self):
-        for args in ([], ["nonsense"], ["engine", "--vmas", "0"], ["engine", "--vmas", ""],
+        for args in ([], ["nonsense"], ["sweep", "--ops", "0"], ["sweep", "--ops", "1,x"], ["engine", "--vmas", "0"], ["engine", "--vmas", ""],
                      ["engine", "--vmas", "1000001"], ["engine", "--rounds", "0"],
                      ["engine", "--allocator", "none"], ["engine", "extra"],
                      ["alloc", "--allocator", "./none.so"], ["alloc", "extra"]):

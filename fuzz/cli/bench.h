@@ -13,8 +13,9 @@
 
 #include <faultline/types.h>
 
-#define BENCH_BATCH  2000u /* operations per round */
-#define BENCH_STRIDE (2 * PAGE_SIZE)
+#define BENCH_MAX_SIZES 8u
+#define BENCH_BATCH	2000u /* operations per round */
+#define BENCH_STRIDE	(2 * PAGE_SIZE)
 
 struct host_job {
 	u64 vmas, pages; /* mapped; written, in one more VMA */
@@ -54,5 +55,22 @@ static inline u64 bench_random(u64 *seed)
 	*seed = *seed * 6364136223846793005u + 1442695040888963407u;
 	return *seed >> 33;
 }
+
+/* A line of results of any unit. */
+void bench_figure(bool json, const char *name, double value, const char *unit, double baseline,
+		  const char *against);
+
+/* ---- bench_sweep.c -------------------------------------------------------------------------- */
+
+struct fl_allocator_ops;
+struct bench_sweep {
+	const struct fl_allocator_ops *alloc;
+	u64 rounds;
+	bool json;
+	u64 lengths[BENCH_MAX_SIZES]; /* operations of the programs */
+	unsigned int nr_lengths;
+};
+/* Figures of sweeps; paths: programs to sweep and run besides. An exit code. */
+int bench_sweep(const struct bench_sweep *b, char **paths, int nr);
 
 #endif

@@ -22,6 +22,7 @@
 
 static const char help[] =
 	"usage: faultline bench engine|alloc [OPTION...]\n"
+	"       faultline bench sweep [OPTION...] [FILE...]\n"
 	"The engine, checks off, beside the host kernel doing the same:\n"
 	"  mmap_munmap.N   a page mapped into a random hole among N VMAs, and unmapped again\n"
 	"  fork_exit.vma   fork and exit of a process, per VMA that it has\n"
@@ -33,18 +34,32 @@ static const char help[] =
 	"  program         64 mappings and 8 forks in a fresh machine\n"
 	"  snapshot, restore   of the machine after it, beside making it anew\n"
 	"\n"
+	"What a fault point costs in programs of 50 to 3200 operations, whose state is bounded "
+	"(some\n"
+	"40 VMAs) or grows:\n"
+	"  KIND.point.L      processor time per point, against that of 100 operations\n"
+	"  KIND.digest.L     what of it goes to digests\n"
+	"  KIND.met.L, KIND.executed.L   the identities of a sweep: their ratio is 1\n"
+	"  KIND.replayed.L   operations run besides those in place, against points + operations\n"
+	"  rerun.point.L     running the program for each point instead\n"
+	"  corpus.*          the sweep of FILE..., against a run of it\n"
+	"  injector.*        runs of FILE... with an injector that refuses nothing: alone, and "
+	"with\n"
+	"                    the trace hash that the executor makes of its answers\n"
+	"\n"
 	"  --vmas N,...      numbers of VMAs (default 100,10000,1000000); above 50000 the "
 	"baseline\n"
 	"                    is the engine's own figure before it\n"
-	"  --rounds N        rounds per figure, of which the least counts (default 15)\n"
-	"  --allocator NAME  engine: the backend, malloc (default), arena, buddy or guard; alloc: "
-	"one\n"
-	"                    more, ./mine.so\n"
+	"  --ops N,...       sweep: lengths of the programs (default "
+	"50,100,200,400,800,1600,3200)\n"
+	"  --rounds N        rounds per figure, of which the least counts (default 15; sweep: 3)\n"
+	"  --allocator NAME  engine, sweep: the backend, malloc (default), arena, buddy or guard; "
+	"alloc:\n"
+	"                    one more, ./mine.so\n"
 	"  --json            JSON lines\n"
 	"\n"
 	"Exit: 0, 2 usage, 3 environment.\n";
 
-#define MAX_SIZES   8u
 #define HOST_MAX    50000u /* VMAs; the usual limit of the kernel is 65530 */
 #define FORK_VMAS   2000u
 #define FORK_PAGES  4096u
@@ -150,32 +165,38 @@ static double engine_fork_exit(struct engine *e)
 
 struct bench {
 	struct engine engine;
-	u64 sizes[MAX_SIZES];
+	u64 sizes[BENCH_MAX_SIZES];
 	unsigned int nr_sizes;
 	u64 rounds;
 	bool json;
 };
 
-void bench_row(bool json, const char *name, double value, double baseline, const char *against)
+void bench_figure(bool json, const char *name, double value, const char *unit, double baseline,
+		  const char *against)
 {
 	struct json j;
 
 	if (!json) {
-		printf("%-22s %10.3f us   %-24s %10.3f us   ratio %.3f\n", name, value / 1000,
-		       against, baseline / 1000, value / baseline);
+		printf("%-22s %12.3f %-10s %-24s %12.3f   ratio %.3f\n", name, value, unit, against,
+		       baseline, value / baseline);
 		return;
 	}
 	json_begin(&j, stdout, "bench");
 	json_str(&j, "name", name);
 	json_key(&j, "value");
-	printf("%.4f", value / 1000);
-	json_str(&j, "unit", "us");
+	printf("%.4f", value);
+	json_str(&j, "unit", unit);
 	json_key(&j, "baseline");
-	printf("%.4f", baseline / 1000);
+	printf("%.4f", baseline);
 	json_key(&j, "ratio");
 	printf("%.4f", value / baseline);
 	json_str(&j, "against", against);
 	json_end(&j);
+}
+
+void bench_row(bool json, const char *name, double value, double baseline, const char *against)
+{
+	bench_figure(json, name, value / 1000, "us", baseline / 1000, against);
 }
 
 static void print_row(const struct bench *b, const char *name, double value, double baseline,
@@ -295,24 +316,23 @@ static int bench_engine(struct bench *b)
 
 /* ---- the command ---------------------------------------------------------------------------- */
 
-static bool parse_sizes(struct bench *b, char *list)
+static bool parse_sizes(u64 *sizes, unsigned int *nr, u64 max, char *list)
 {
 	char *save, *item = strtok_r(list, ",", &save);
 
-	for (b->nr_sizes = 0; item; item = strtok_r(NULL, ",", &save)) {
-		u64 *size = &b->sizes[b->nr_sizes];
-
-		if (b->nr_sizes == MAX_SIZES || !parse_u64(item, 1000000, size) || !*size)
+	for (*nr = 0; item; item = strtok_r(NULL, ",", &save)) {
+		if (*nr == BENCH_MAX_SIZES || !parse_u64(item, max, &sizes[*nr]) || !sizes[*nr])
 			return false;
-		b->nr_sizes++;
+		++*nr;
 	}
-	return b->nr_sizes > 0;
+	return *nr > 0;
 }
 
 int cmd_bench(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"vmas", required_argument, NULL, 'n'},
+		{"ops", required_argument, NULL, 'o'},
 		{"rounds", required_argument, NULL, 'r'},
 		{"allocator", required_argument, NULL, 'a'},
 		{"json", no_argument, NULL, 'j'},
@@ -322,19 +342,26 @@ int cmd_bench(int argc, char **argv)
 	struct bench b = {
 		.sizes = {100, 10000, 1000000},
 		.nr_sizes = 3,
-		.rounds = 15,
 		.engine.alloc = fl_allocator_find("malloc"),
 	};
 	const char *allocator = NULL;
+	struct bench_sweep sweep = {.lengths = {50, 100, 200, 400, 800, 1600, 3200},
+				    .nr_lengths = 7};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case 'n':
-			if (!parse_sizes(&b, optarg))
+			if (!parse_sizes(b.sizes, &b.nr_sizes, 1000000, optarg))
 				return usage_error("bench",
 						   "--vmas takes up to %u numbers of 1 to 1000000",
-						   MAX_SIZES);
+						   BENCH_MAX_SIZES);
+			break;
+		case 'o':
+			if (!parse_sizes(sweep.lengths, &sweep.nr_lengths, 100000, optarg))
+				return usage_error("bench",
+						   "--ops takes up to %u numbers of 1 to 100000",
+						   BENCH_MAX_SIZES);
 			break;
 		case 'r':
 			if (!parse_u64(optarg, 1000000, &b.rounds) || !b.rounds)
@@ -353,15 +380,25 @@ int cmd_bench(int argc, char **argv)
 			return option_error("bench", argv);
 		}
 	}
-	if (optind + 1 != argc || (strcmp(argv[optind], "engine") && strcmp(argv[optind], "alloc")))
-		return usage_error("bench", "what to measure: engine or alloc");
+	const char *what = optind < argc ? argv[optind] : "";
+
+	if (strcmp(what, "sweep") &&
+	    (optind + 1 != argc || (strcmp(what, "engine") && strcmp(what, "alloc"))))
+		return usage_error("bench",
+				   "what to measure: engine, alloc, or sweep and programs");
 	if (strstr(FAULTLINE_BUILD, "address"))
 		say("bench: built with sanitizers, whose costs are not the engine's or the host's");
-	if (!strcmp(argv[optind], "alloc"))
+	sweep.rounds = b.rounds ? b.rounds : 3;
+	b.rounds = b.rounds ? b.rounds : 15;
+	if (!strcmp(what, "alloc"))
 		return bench_alloc(allocator, b.rounds, b.json);
 	if (allocator)
 		b.engine.alloc = fl_allocator_find(allocator);
 	if (!b.engine.alloc)
 		return usage_error("bench", "no allocator '%s'", allocator);
-	return bench_engine(&b);
+	if (!strcmp(what, "engine"))
+		return bench_engine(&b);
+	sweep.alloc = b.engine.alloc;
+	sweep.json = b.json;
+	return bench_sweep(&sweep, argv + optind + 1, argc - optind - 1);
 }

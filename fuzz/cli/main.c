@@ -16,7 +16,8 @@ static const struct {
 	{"fmt", "a program as canonical text or as bytes", cmd_fmt},
 	{"gen", "a random program", cmd_gen},
 	{"alloc-check", "hold the contract of an allocator against one", cmd_alloc_check},
-	{"bench", "what the engine costs, beside the host kernel", cmd_bench},
+	{"bench", "what the engine costs beside the host kernel, and what a sweep costs",
+	 cmd_bench},
 	{"import-strace", "a program from a log of strace", cmd_import_strace},
 };
 

@@ -95,6 +95,13 @@ static bool target_refill(void *priv, u32 gfp)
 	return t->in_op && ask_injector(t, SITE_slab_refill, gfp);
 }
 
+static bool target_bare(void *priv, enum fl_site site, gfp_t gfp)
+{
+	struct target *t = priv;
+
+	return fi_should_fail(t->opt.fi, site, gfp);
+}
+
 /* The marks of an operation take the places behind the items of the plan. */
 static void arm_marks(struct target *t, u32 op)
 {
@@ -152,7 +159,7 @@ static void boot(struct target *t, void *arg)
 		.nr_segments = ARRAY_SIZE(segments),
 		.stack_pages = 1,
 	};
-	const struct fl_seams seams = {
+	struct fl_seams seams = {
 		.priv = t,
 		.should_fail = target_should_fail,
 		.bug = target_bug,
@@ -160,6 +167,10 @@ static void boot(struct target *t, void *arg)
 	struct boot *b = arg;
 	bool killed;
 
+	if (t->opt.injector == TARGET_INJECT_BARE)
+		seams.should_fail = target_bare;
+	else if (t->opt.injector == TARGET_INJECT_NONE)
+		seams.should_fail = NULL;
 	t->m = machine_create(&t->opt.machine, t->opt.alloc, t->inst, &seams);
 	if (!t->m) {
 		b->err = -ENOMEM;

@@ -67,7 +67,15 @@ struct target_event {
 };
 typedef void (*target_event_fn)(void *priv, const struct target_event *ev);
 
+/* What the engine asks whether a request is refused; for measurements of what asking costs. */
+enum target_injector {
+	TARGET_INJECT,	    /* the injector, with coverage and trace hash */
+	TARGET_INJECT_BARE, /* the injector alone */
+	TARGET_INJECT_NONE, /* nobody */
+};
+
 struct target_options {
+	enum target_injector injector;
 	struct machine_config machine; /* checked */
 	const struct fl_allocator_ops *alloc;
 	u32 slot; /* of the backend: targets that live at the same time need one each */
