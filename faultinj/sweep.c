@@ -6,15 +6,15 @@
  *   in place        every point that may be retried, failed where it stands; the operation must
  *                   give its declared error and leave the state alone, so that its failed attempt
  *                   is its own undo and no prefix is ever run again
- *   cold            what the first pass could not deliver, and the benign points: one point of each
- *                   operation per pass, so that a pass costs one run of the program and not one per
- *                   point. Then trials: whole classes, a point with all after it, and what is
- *                   only asked for after a refusal (sweep_trials.c)
- *   end             once per context: all tasks are ended right after the failed attempt, with
- *                   every request refused
- *   fork            instead of these, for subjects that crash: see sweep_fork.c
- *   alone           the judge: one fault, one machine. Nothing is a confirmed finding before two
- *                   such runs agree on it
+ *   snapshot        what the first could not deliver, the benign points, and trials: each in the
+ *                   golden state, which is kept once per operation and put back
+ *   cold            without snapshots: what the first pass could not deliver, and the benign
+ * points: one point of each operation per pass, so that a pass costs one run of the program and not
+ * one per point. Then trials: whole classes, a point with all after it, and what is only asked for
+ * after a refusal (sweep_trials.c) end             once per context: all tasks are ended right
+ * after the failed attempt, with every request refused fork            instead of these, for
+ * subjects that crash: see sweep_fork.c alone           the judge: one fault, one machine. Nothing
+ * is a confirmed finding before two such runs agree on it
  *
  * Every point is attempted at most once by each kind of pass, and every damaged machine is thrown
  * away, so the sweep of a broken engine ends as well.
@@ -26,7 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const sweep_mode_names[SWEEP_NR_MODES] = {"inplace", "replay", "fork"};
+const char *const sweep_mode_names[SWEEP_NR_MODES] = {"inplace", "replay", "fork", "snapshot"};
 
 void sweep_progress(const struct sweep *sw, u32 op)
 {
@@ -469,8 +469,14 @@ static void trial_verified(struct sweep *sw, const struct trial *t)
 		sw->opt->verified(sw->opt->priv, &sw->faults[sw->nr_faults - 1]);
 }
 
+enum trial_end {
+	END_GOLDEN,  /* the machine is where the golden run is after the operation */
+	END_OPEN,    /* it cannot be brought there, which is as declared */
+	END_SUSPECT, /* something was caught, or only the rest of the program can tell */
+};
+
 /* Makes the faults of a trial and brings its operation to the golden end. */
-static int cold_trial(struct sweep *sw, const struct trial *t)
+static int make_trial(struct sweep *sw, const struct trial *t, enum trial_end *end)
 {
 	struct attempt a;
 	bool ended;
@@ -496,14 +502,21 @@ static int cold_trial(struct sweep *sw, const struct trial *t)
 	}
 	if (!sw->nr_caught && a.delivered && a.exact && ended)
 		trial_verified(sw, t);
-	if (!sw->nr_caught && ended && !a.relaid)
-		return 0;
+	*end = ended ? END_GOLDEN : END_OPEN;
 	/* another layout cannot go on as the golden run does: its tail is run by itself */
-	if (sw->nr_caught || a.relaid) {
-		err = a.delivered ? sweep_escalate(sw, t) : sweep_blame(sw, t->op);
-		if (err)
-			return err;
-	}
+	if (!sw->nr_caught && !a.relaid)
+		return 0;
+	*end = END_SUSPECT;
+	return a.delivered ? sweep_escalate(sw, t) : sweep_blame(sw, t->op);
+}
+
+static int cold_trial(struct sweep *sw, const struct trial *t)
+{
+	enum trial_end end;
+	int err = make_trial(sw, t, &end);
+
+	if (err || end == END_GOLDEN)
+		return err;
 	return sweep_rebuild(sw, t->op + 1);
 }
 
@@ -572,6 +585,65 @@ static int cold_passes(struct sweep *sw)
 			return err;
 	}
 }
+
+/* ---- snapshot ------------------------------------------------------------------------------- */
+
+/* All that waits at op, each in the state that the golden run has before it. */
+static int snapshot_op(struct sweep *sw, u32 op)
+{
+	const struct subject_ops *ops = ops_of(sw);
+	bool kept = false, dirty = false, found;
+	enum trial_end end;
+	struct trial t;
+	int err;
+
+	sw->nr_recent = 0;
+	for (;;) {
+		err = next_trial(sw, op, &t, &found);
+		if (err || !found)
+			break;
+		if (!kept)
+			err = ops->snapshot(sw->s->priv);
+		else if (dirty)
+			err = ops->restore(sw->s->priv);
+		if (err)
+			return err;
+		sw->stats->restored += kept && dirty;
+		kept = dirty = true;
+		err = make_trial(sw, &t, &end);
+		if (!err && end == END_SUSPECT) {
+			err = sweep_rebuild(sw, op);
+			kept = dirty = false;
+		}
+		if (err)
+			return err;
+	}
+	if (!err && dirty) {
+		err = ops->restore(sw->s->priv);
+		sw->stats->restored++;
+	}
+	return err ? err : cold_clean(sw, op);
+}
+
+/* -EOPNOTSUPP: the subject cannot be kept. */
+static int snapshot_pass(struct sweep *sw)
+{
+	int err = sweep_rebuild(sw, 0);
+
+	if (!err)
+		err = ops_of(sw)->snapshot ? ops_of(sw)->snapshot(sw->s->priv) : -EOPNOTSUPP;
+	for (u32 op = 0, nr = cold_ops(sw); !err && op < nr; op++) {
+		if (sweep_stopped(sw))
+			return -EINTR;
+		sweep_progress(sw, op);
+		err = snapshot_op(sw, op);
+	}
+	if (!err)
+		pass_census(sw);
+	return err;
+}
+
+/* ---- alone ---------------------------------------------------------------------------------- */
 
 static int alone_points(struct sweep *sw)
 {
@@ -683,9 +755,16 @@ static int sweep_passes(struct sweep *sw, u32 modes)
 	} else {
 		sw->stats->ops = sw->nr_ops;
 		for (u32 i = 0; i < sw->nr_points; i++) {
-			if (sw->info[i].state != PT_OUT)
-				sw->info[i].state = PT_ALONE;
+			if (sw->info[i].state == PT_TODO || sw->info[i].state == PT_COLD)
+				sw->info[i].state = modes & SWEEP_SNAPSHOT ? PT_COLD : PT_ALONE;
 		}
+	}
+	if (modes & SWEEP_SNAPSHOT) {
+		err = sweep_queue_whole(sw);
+		if (!err)
+			err = snapshot_pass(sw);
+		if (err && (err != -EOPNOTSUPP || modes == SWEEP_SNAPSHOT))
+			return err;
 	}
 	if (modes & SWEEP_REPLAY) {
 		err = cold_passes(sw);
@@ -758,7 +837,7 @@ static bool adds_up(const struct sweep_stats *n, u32 modes, const struct sweep_o
 int sweep_run(struct subject *s, const struct sweep_options *opt, finding_fn fn, void *priv,
 	      struct sweep_stats *stats)
 {
-	u32 modes = opt->modes ? opt->modes : SWEEP_INPLACE | SWEEP_REPLAY;
+	u32 modes = opt->modes ? opt->modes : SWEEP_INPLACE | SWEEP_SNAPSHOT | SWEEP_REPLAY;
 	struct fi_stats start = s->fi->stats;
 	struct sweep *sw;
 	char why[128];

@@ -20,9 +20,14 @@ enum sweep_mode {
 	 * subjects that kill their process. Taken only when asked for alone: a process cannot
 	 * know that it is going to die, so it is for whoever outlives it to sweep again like this.
 	 */
-	SWEEP_FORK = 4
+	SWEEP_FORK = 4,
+	/*
+	 * In the golden state before the operation, kept once and put back for each point: exact,
+	 * as a replay is, and cheaper where the subject can do it. Others skip this mode.
+	 */
+	SWEEP_SNAPSHOT = 8
 };
-#define SWEEP_NR_MODES 3u
+#define SWEEP_NR_MODES 4u
 extern const char *const sweep_mode_names[SWEEP_NR_MODES]; /* by bit */
 
 /* Points of one operation in one context above which they are thinned out: see like. */
@@ -89,6 +94,8 @@ struct sweep_stats {
 	u64 persistent_same;   /* nothing comes after them: the single fault was that */
 	u64 persistent_pruned; /* the same context, and the same sites after it, elsewhere */
 	u64 whole;	       /* operations with all of a class failed, or all of everything */
+	u64 whole_same;	       /* their first point, failed alone, was the whole class */
+	u64 restored;	       /* snapshots put back */
 	u64 exhausted;	       /* ends of all tasks with everything refused */
 	u64 executed_ops;      /* in place: attempts and clean runs */
 	u64 inplace_delivered; /* attempts in place that met their fault */
@@ -122,6 +129,8 @@ struct sweep_stats {
 	X(persistent_same)   \
 	X(persistent_pruned) \
 	X(whole)             \
+	X(whole_same)        \
+	X(restored)          \
 	X(exhausted)         \
 	X(artefacts)         \
 	X(repeats)           \
@@ -131,7 +140,8 @@ struct sweep_stats {
  * Sweeps the subject. Findings go to fn, each confirmed by replay in a fresh machine or marked as
  * not; afterwards the subject's own findings go there too. 0; -EPROTO when the injector's self-test
  * fails or the identities do not hold; -EBADMSG when runs without a fault differ (not
- * deterministic; the difference goes to fn); -EINTR when stopped; -ENOMEM; or a negative errno of
+ * deterministic; the difference goes to fn); -EINTR when stopped; -EOPNOTSUPP when a mode was asked
+ * for alone that the subject or its options do not have; -ENOMEM; or a negative errno of
  * the subject's reset. stats is filled in whatever is returned, and its identities hold: what was
  * not reached is masked. All but masked grows as the sweep goes on, so that in shared memory stats
  * says how far a sweep came whose process has died. The subject needs a reset before it is used

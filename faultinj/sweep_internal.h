@@ -51,6 +51,7 @@ struct trial {
 struct point_info {
 	u8 state; /* enum point_state */
 	bool benign, verified;
+	bool last;	 /* refused, it was followed by no other request */
 	const char *why; /* PT_MASKED */
 };
 

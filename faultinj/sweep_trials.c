@@ -304,6 +304,7 @@ int sweep_follow(struct sweep *sw, const struct trial *t, const struct attempt *
 
 	switch ((enum trial_kind)t->kind) {
 	case TRIAL_POINT:
+		sw->info[t->point].last = !a->after;
 		err = follow_point(sw, t, a);
 		ret = follow_persistent(sw, t, a);
 		return err ? err : ret;
@@ -342,8 +343,14 @@ int sweep_queue_verify(struct sweep *sw, u32 i)
 static int queue_class(struct sweep *sw, u32 i, u8 class, u64 sites)
 {
 	struct trial t = sweep_single(sw, i);
-	int ret = alike(sw, mix(mix(mix(KEY_WHOLE, class), t.chain), sites), 1);
+	int ret;
 
+	/* its first one was all that would have been refused */
+	if (sw->info[i].last) {
+		sw->stats->whole_same++;
+		return 0;
+	}
+	ret = alike(sw, mix(mix(mix(KEY_WHOLE, class), t.chain), sites), 1);
 	if (ret)
 		return ret < 0 ? ret : 0;
 	t.kind = TRIAL_WHOLE;

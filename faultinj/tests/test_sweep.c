@@ -3,9 +3,11 @@
  * The sweep against a subject that fits on a page, whose bugs are switched on one by one: each must
  * be found by its oracle, and the subject without bugs must give exact counts and silence.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +60,7 @@ enum bug {
 	ALL_AFTER,	  /* a rule is broken when all of a loop is refused */
 	ALL_OF_CLASS,	  /* a rule is broken when all pages are refused, and no object */
 	FALLBACK_SKIPS,	  /* a fallback does not ask for what it is declared to */
+	RESTORE_WRONG,	  /* a snapshot does not come back as it was */
 	EXIT_ASKS,	  /* the end needs something */
 	PAIR_GOLDEN,	  /* two requests of the golden run, refused together, break a rule */
 	TWO_FAULTS,	  /* only two faults in one machine do harm */
@@ -95,6 +98,7 @@ struct dummy {
 	u64 leaked;
 	u32 faults;
 	bool poisoned, broken_rule;
+	struct dummy *kept; /* only what is above, from cell on */
 };
 
 static bool refused(struct dummy *d, enum fl_site site, gfp_t gfp)
@@ -532,6 +536,27 @@ static bool dummy_retryable(void *s, u32 op, const struct outcome *out)
 	return out->kind != OUT_KILLED;
 }
 
+#define MACHINE_BYTES (offsetof(struct dummy, kept) - offsetof(struct dummy, cell))
+
+static int dummy_snapshot(void *s)
+{
+	struct dummy *d = s;
+
+	if (!d->kept)
+		d->kept = malloc(sizeof(*d->kept));
+	memcpy(d->kept->cell, d->cell, MACHINE_BYTES);
+	return 0;
+}
+
+static int dummy_restore(void *s)
+{
+	struct dummy *d = s;
+
+	memcpy(d->cell, d->kept->cell, MACHINE_BYTES);
+	d->cell[CELL_EXTRA] += d->bug == RESTORE_WRONG;
+	return 0;
+}
+
 static const struct subject_ops dummy_ops = {
 	.report_to = dummy_report_to,
 	.reset = dummy_reset,
@@ -653,11 +678,12 @@ static struct dummy *dummy_new(const u8 *ops, u32 nr_ops, enum bug bug)
 /* On top of what sweep_with() is told. */
 static struct sweep_options options;
 
-static struct result *sweep_with(const u8 *ops, u32 nr_ops, enum bug bug, u32 classes, u32 modes,
-				 u32 stop_after)
+static struct result *sweep_with(const u8 *program_ops, u32 nr_ops, enum bug bug, u32 classes,
+				 u32 modes, u32 stop_after)
 {
-	struct dummy *d = dummy_new(ops, nr_ops, bug);
-	struct subject s = {.ops = &dummy_ops, .priv = d, .fi = &d->fi};
+	struct dummy *d = dummy_new(program_ops, nr_ops, bug);
+	struct subject_ops ops = dummy_ops;
+	struct subject s = {.ops = &ops, .priv = d, .fi = &d->fi};
 	struct result *r = calloc(1, sizeof(*r));
 	struct sweep_options opt = {
 		.classes = classes,
@@ -674,7 +700,11 @@ static struct result *sweep_with(const u8 *ops, u32 nr_ops, enum bug bug, u32 cl
 	};
 
 	assert_non_null(r);
-	r->program = ops;
+	if (modes & SWEEP_SNAPSHOT) {
+		ops.snapshot = dummy_snapshot;
+		ops.restore = dummy_restore;
+	}
+	r->program = program_ops;
 	r->nr_ops = nr_ops;
 	r->stop_after = stop_after;
 	r->ret = sweep_run(&s, &opt, on_finding, r, &r->stats);
@@ -690,13 +720,14 @@ static struct result *sweep_with(const u8 *ops, u32 nr_ops, enum bug bug, u32 cl
 							     r->stats.persistent_same +
 							     r->stats.persistent_pruned);
 	assert_int_equal(r->nr_found, r->stats.findings + r->stats.artefacts);
-	if (modes != SWEEP_REPLAY && modes != SWEEP_FORK)
+	if (!modes || modes & SWEEP_INPLACE)
 		assert_int_equal(r->stats.executed_ops, r->stats.inplace_delivered + r->stats.ops);
 	assert_true(r->stats.benign <= r->stats.delivered);
 	/* The injector is given back as it was. */
 	assert_false(d->fi.armed);
 	assert_null(d->fi.points);
 	assert_ptr_equal(d->fn, on_finding);
+	free(d->kept);
 	free(d);
 	return r;
 }
@@ -815,7 +846,9 @@ static void test_correct(void **state)
 	/* the two clones are followed by more, the loop's by two and by one */
 	assert_int_equal(r->stats.persistent, 4);
 	assert_int_equal(r->stats.persistent_pruned, 0);
-	assert_true(r->stats.whole >= NR_OPS);
+	/* of all first points only the loop's page is followed by others of its class */
+	assert_int_equal(r->stats.whole, 1);
+	assert_true(r->stats.whole_same >= NR_OPS);
 	assert_true(r->stats.exhausted > 0);
 	/* all but the two that come after the point of no return */
 	assert_int_equal(r->stats.verified, points - 2);
@@ -1368,6 +1401,68 @@ static void test_books(void **state)
 	free(r);
 }
 
+/* The golden state before each operation, put back for each point. */
+static void test_snapshot(void **state)
+{
+	static const struct {
+		enum bug bug;
+		enum oracle oracle;
+		const char *class_key;
+	} rows[] = {
+		{LEAK, ORACLE_census, "objects"},
+		{SWALLOW, ORACLE_swallowed, "success"},
+		{HANG, ORACLE_hang, "steps"},
+		{RETRY_FAILS, ORACLE_converge, "outcome"},
+		{FALLBACK_STATE, ORACLE_digest, "fallback-state"},
+		{COLD_ONLY, ORACLE_invariant, "G-99"},
+		{PAIR, ORACLE_invariant, "G-99"},
+		{ALL_AFTER, ORACLE_invariant, "G-99"},
+	};
+	struct result *both = sweep(NO_BUG), *r;
+	u32 modes = SWEEP_INPLACE | SWEEP_SNAPSHOT;
+
+	(void)state;
+	for (u32 with = 0; with < 2; with++) {
+		r = sweep_with(program, NR_OPS, NO_BUG, 0, with ? modes : SWEEP_SNAPSHOT, 0);
+		dump(r);
+		assert_int_equal(r->ret, 0);
+		assert_int_equal(r->nr_found, 0);
+		assert_int_equal(r->stats.met, both->stats.met);
+		assert_int_equal(r->stats.delivered, both->stats.met);
+		assert_int_equal(r->stats.verified, both->stats.verified);
+		assert_int_equal(r->stats.pairs, both->stats.pairs);
+		assert_true(r->stats.whole >= both->stats.whole);
+		assert_true(r->stats.restored > 0);
+		free(r);
+	}
+	free(both);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		for (u32 with = 0; with < 2; with++) {
+			r = sweep_with(program, NR_OPS, rows[i].bug, 0,
+				       with ? modes : SWEEP_SNAPSHOT, 0);
+			assert_found(r, rows[i].bug, rows[i].oracle, rows[i].class_key, NULL);
+			assert_only(r, rows[i].oracle);
+			free(r);
+		}
+	}
+	/* what is put down to a snapshot is no finding of a replay, and is not silent */
+	r = sweep_with(program, NR_OPS, RESTORE_WRONG, 0, modes, 0);
+	assert_int_equal(r->stats.findings, 0);
+	assert_true(r->stats.artefacts > 0);
+	free(r);
+
+	/* asked for alone where there are none */
+	struct dummy *d = dummy_new(program, NR_OPS, NO_BUG);
+	struct subject s = {.ops = &dummy_ops, .priv = d, .fi = &d->fi};
+	const struct sweep_options opt = {.modes = SWEEP_SNAPSHOT};
+	struct sweep_stats stats;
+
+	r = calloc(1, sizeof(*r));
+	assert_int_equal(sweep_run(&s, &opt, on_finding, r, &stats), -EOPNOTSUPP);
+	free(r);
+	free(d);
+}
+
 /* Two sweeps of the same say the same. */
 static void test_repeats(void **state)
 {
@@ -1413,6 +1508,7 @@ int main(void)
 		cmocka_unit_test(test_not_deterministic),
 		cmocka_unit_test(test_golden_bugs),
 		cmocka_unit_test(test_many_findings),
+		cmocka_unit_test(test_snapshot),
 		cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_repeats),
 	};

@@ -22,8 +22,10 @@ static const char help[] =
 	"directory (every *.prog below) or - for stdin.\n"
 	"\n"
 	"  --class LIST        page, slab, ctor, hook, acct, intr, refill or all (default)\n"
-	"  --mode LIST         inplace, replay, fork (default: all, each for what the one before\n"
-	"                      leaves; fork, a process per point, when the sweep has crashed)\n"
+	"  --mode LIST         inplace, snapshot (with an allocator that has them), replay, fork\n"
+	"                      (default: all, each for what the one before leaves; fork, a "
+	"process\n"
+	"                      per point, when the sweep has crashed)\n"
 	"  --pairs             also two faults in one operation where the second is a request "
 	"that\n"
 	"                      is met without a fault, too; 4 of each chain of contexts\n"
@@ -123,6 +125,11 @@ static void sweep_status(int err, const char *path, struct file_result *res)
 		snprintf(res->message, sizeof(res->message),
 			 "%s: not deterministic: two runs without a fault differ", path);
 		return;
+	case -EOPNOTSUPP:
+		res->code = EXIT_USAGE;
+		snprintf(res->message, sizeof(res->message),
+			 "%s: this allocator keeps no snapshots; arena does", path);
+		return;
 	default:
 		res->code = EXIT_ENV;
 		snprintf(res->message, sizeof(res->message), "%s: %s", path, strerror(-err));
@@ -152,7 +159,7 @@ static void sweep_salvage(const struct session *ses, struct file_result *res)
 /* Of those asked for, the ones whose turn it is. */
 static u32 sweep_modes(const struct session *ses)
 {
-	const u32 one_process = SWEEP_INPLACE | SWEEP_REPLAY;
+	const u32 one_process = SWEEP_INPLACE | SWEEP_SNAPSHOT | SWEEP_REPLAY;
 
 	if (ses->forked)
 		return SWEEP_FORK;
@@ -319,8 +326,10 @@ static void print_books(size_t files, const struct sweep_stats *n)
 	       " + masked %" PRIu64 " + also met without a fault %" PRIu64 "\n",
 	       n->children, n->pairs, n->pairs_pruned, n->pairs_masked, n->pairs_left);
 	printf("persistent: %" PRIu64 " delivered, %" PRIu64 " same as the single fault, %" PRIu64
-	       " alike; whole classes %" PRIu64 "; ends without memory %" PRIu64 "\n",
-	       n->persistent, n->persistent_same, n->persistent_pruned, n->whole, n->exhausted);
+	       " alike; whole classes: %" PRIu64 " delivered, %" PRIu64
+	       " same as their first; ends without memory %" PRIu64 "\n",
+	       n->persistent, n->persistent_same, n->persistent_pruned, n->whole, n->whole_same,
+	       n->exhausted);
 }
 
 static void sweep_total(const struct session *ses)
@@ -379,9 +388,10 @@ static int mode_list(const char *list, u32 *modes)
 		       (strlen(sweep_mode_names[i]) != len || memcmp(sweep_mode_names[i], p, len)))
 			i++;
 		if (i == SWEEP_NR_MODES)
-			return usage_error(
-				"sweep", "--mode: no mode '%.*s'; there are inplace, replay, fork",
-				(int)len, p);
+			return usage_error("sweep",
+					   "--mode: no mode '%.*s'; there are inplace, snapshot, "
+					   "replay, fork",
+					   (int)len, p);
 		*modes |= 1u << i;
 		p += len + (p[len] == ',');
 		if (!*p)

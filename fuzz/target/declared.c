@@ -528,6 +528,12 @@ struct list {
 	u32 nr;
 };
 
+/* The records of all objects of a kind: the first of each, and the next of the same; + 1, 0: none.
+ */
+struct index {
+	u32 *first, *next;
+};
+
 enum change_kind {
 	CHANGE_HOLE,   /* [start, end) of the mm is unmapped */
 	CHANGE_PREFIX, /* the first part of [start, end) has other flags */
@@ -576,6 +582,7 @@ struct change {
 	/* number of a page or file in before -> in after; they are numbered by first visit */
 	u64 *pages, *files;
 	u64 max_page, max_file;
+	struct index page_index[2], file_index[2];
 	struct area *areas[2];
 	u32 nr_areas[2];
 	struct entry *entries[2];
@@ -995,27 +1002,54 @@ static void collect(struct change *c, unsigned int side, u32 mm)
 	}
 }
 
-static bool same_object(const struct change *c, const char *object, u32 before, u32 after)
+static bool index_make(struct index *x, const struct list *l, const char *object, u64 max)
 {
-	u32 ib = 0, ia = 0;
-	const struct fl_obs *b, *a;
+	x->first = calloc(max + 1, sizeof(*x->first));
+	x->next = calloc((size_t)l->nr + 1, sizeof(*x->next));
+	if (!x->first || !x->next)
+		return false;
+	for (u32 i = l->nr; i-- > 0;) {
+		if (!is_object(&l->v[i], object))
+			continue;
+		x->next[i] = x->first[l->v[i].obj];
+		x->first[l->v[i].obj] = i + 1;
+	}
+	return true;
+}
 
-	for (;;) {
-		b = next_of(&c->before, object, before, &ib);
-		a = next_of(&c->after, object, after, &ia);
-		if (!b || !a)
-			return !b && !a;
+static void index_free(struct index *x)
+{
+	free(x->first);
+	free(x->next);
+}
+
+static u64 tag_of(const struct list *l, const struct index *x, u64 page)
+{
+	for (u32 i = x->first[page]; i; i = x->next[i - 1])
+		if (field_of(&l->v[i - 1]) == F_page_tag)
+			return l->v[i - 1].val;
+	return 0;
+}
+
+static bool same_object(const struct change *c, const struct index *x, u64 before, u64 after)
+{
+	u32 ib = x[0].first[before], ia = x[1].first[after];
+
+	for (; ib && ia; ib = x[0].next[ib - 1], ia = x[1].next[ia - 1]) {
+		const struct fl_obs *b = &c->before.v[ib - 1], *a = &c->after.v[ia - 1];
+
 		if (a->field != b->field)
 			return false;
+		if (a->val == b->val)
+			continue;
 		/* the number of an inode may have moved, and mapcounts follow from the entries */
 		if (!strcmp(fl_obs_fields[b->field].name, "inode") ||
 		    !strcmp(fl_obs_fields[b->field].name, "mapcount"))
 			continue;
-		if (field_of(b) == F_page_tag && !a->val && wants_tid(c, 0))
-			continue;
-		if (a->val != b->val)
+		if (field_of(b) != F_page_tag || a->val || !wants_tid(c, 0))
 			return false;
 	}
+	return !ib && !ia;
 }
 
 static const struct area *area_at(const struct area *areas, u32 nr, u64 addr)
@@ -1190,8 +1224,8 @@ static void move_entries(struct change *c)
 /* Fetched pages may take the place of others, but hold what those held. */
 static bool same_filled(const struct change *c, const struct entry *b, const struct entry *a)
 {
-	u64 had = b->page ? value_of(&c->before, F_page_tag, (u32)b->page) : 0;
-	u64 has = a->page ? value_of(&c->after, F_page_tag, (u32)a->page) : 0;
+	u64 had = b->page ? tag_of(&c->before, &c->page_index[0], b->page) : 0;
+	u64 has = a->page ? tag_of(&c->after, &c->page_index[1], a->page) : 0;
 
 	return had == has;
 }
@@ -1370,10 +1404,10 @@ static bool same_mms(struct change *c)
 static bool same_contents(const struct change *c)
 {
 	for (u64 i = 1; i <= c->max_page; i++)
-		if (c->pages[i] && !same_object(c, "page", (u32)i, (u32)c->pages[i]))
+		if (c->pages[i] && !same_object(c, c->page_index, i, c->pages[i]))
 			return false;
 	for (u64 i = 1; i <= c->max_file; i++)
-		if (c->files[i] && !same_object(c, "file", (u32)i, (u32)c->files[i]))
+		if (c->files[i] && !same_object(c, c->file_index, i, c->files[i]))
 			return false;
 	return true;
 }
@@ -1403,7 +1437,9 @@ static bool only_changed(struct change *c)
 		c->areas[side] = calloc(count_field(l, F_vma_end) + 1, sizeof(*c->areas[side]));
 		c->entries[side] =
 			calloc(count_field(l, F_pte_page) + 1, sizeof(*c->entries[side]));
-		room = room && c->areas[side] && c->entries[side];
+		room = room && c->areas[side] && c->entries[side] &&
+		       index_make(&c->page_index[side], l, "page", c->max_page) &&
+		       index_make(&c->file_index[side], l, "file", c->max_file);
 	}
 	if (c->gone && c->kind == CHANGE_KILLED)
 		find_gone(c);
@@ -1412,6 +1448,8 @@ static bool only_changed(struct change *c)
 	for (unsigned int side = 0; side < 2; side++) {
 		free(c->areas[side]);
 		free(c->entries[side]);
+		index_free(&c->page_index[side]);
+		index_free(&c->file_index[side]);
 	}
 	free(c->gone);
 	free(c->pages);
