@@ -98,8 +98,8 @@ again:
 	sw->digest0 = digest_of(sw);
 	sw->residue0 = residue_of(sw);
 	sw->nr_points = 0;
-	sw->nr_ops = 0;
-	for (u32 op = 0; op < total; op++) {
+	sw->nr_ops = sw->base;
+	for (u32 op = sw->base; op < total; op++) {
 		if (sweep_stopped(sw))
 			return -EINTR;
 		err = sweep_grow((void **)&sw->points, &sw->max_points, sizeof(*sw->points),
@@ -163,7 +163,7 @@ static int golden_repeat(struct sweep *sw)
 		sweep_print_digest(digest, actual, sizeof(actual));
 		return sweep_not_deterministic(sw, UINT32_MAX, "golden-start", expected, actual);
 	}
-	for (u32 op = 0; op < sw->nr_ops; op++) {
+	for (u32 op = sw->base; op < sw->nr_ops; op++) {
 		if (sweep_stopped(sw))
 			return -EINTR;
 		g = &sw->ops[op];
@@ -213,8 +213,12 @@ static int golden_repeat(struct sweep *sw)
 
 static void baseline_add(struct sweep *sw, const struct finding *list, u32 nr)
 {
-	for (u32 i = 0; i < nr && sw->nr_baseline < MAX_BASELINE; i++)
-		finding_bucket(&list[i], sw->baseline[sw->nr_baseline++]);
+	for (u32 i = 0; i < nr && sw->nr_baseline < MAX_BASELINE; i++) {
+		struct finding bare = list[i];
+
+		bare.nr_faults = 0;
+		finding_bucket(&bare, sw->baseline[sw->nr_baseline++]);
+	}
 }
 
 static int golden(struct sweep *sw)
@@ -233,7 +237,7 @@ static int golden(struct sweep *sw)
 		return err;
 	sweep_suspects_take(sw);
 
-	for (u32 op = 0; op < sw->nr_ops; op++) {
+	for (u32 op = sw->base; op < sw->nr_ops; op++) {
 		if (sw->ops[op].nr > longest)
 			longest = sw->ops[op].nr;
 	}
@@ -375,11 +379,11 @@ static int inplace_op(struct sweep *sw, u32 op)
 
 static int inplace_pass(struct sweep *sw)
 {
-	int err = sweep_rebuild(sw, 0);
+	int err = sweep_rebuild(sw, sw->base);
 
 	sw->nr_recent = 0;
 
-	for (u32 op = 0; !err && op < sw->nr_ops; op++) {
+	for (u32 op = sw->base; !err && op < sw->nr_ops; op++) {
 		if (sweep_stopped(sw))
 			return -EINTR;
 		sweep_progress(sw, op);
@@ -539,10 +543,10 @@ static int cold_pass(struct sweep *sw, u32 last)
 {
 	struct trial t;
 	bool found;
-	int err = sweep_rebuild(sw, 0);
+	int err = sweep_rebuild(sw, sw->base);
 
 	sw->nr_recent = 0;
-	for (u32 op = 0; !err && op <= last; op++) {
+	for (u32 op = sw->base; !err && op <= last; op++) {
 		if (sweep_stopped(sw))
 			return -EINTR;
 		sweep_progress(sw, op);
@@ -628,11 +632,11 @@ static int snapshot_op(struct sweep *sw, u32 op)
 /* -EOPNOTSUPP: the subject cannot be kept. */
 static int snapshot_pass(struct sweep *sw)
 {
-	int err = sweep_rebuild(sw, 0);
+	int err = sweep_rebuild(sw, sw->base);
 
 	if (!err)
 		err = ops_of(sw)->snapshot ? ops_of(sw)->snapshot(sw->s->priv) : -EOPNOTSUPP;
-	for (u32 op = 0, nr = cold_ops(sw); !err && op < nr; op++) {
+	for (u32 op = sw->base, nr = cold_ops(sw); !err && op < nr; op++) {
 		if (sweep_stopped(sw))
 			return -EINTR;
 		sweep_progress(sw, op);
@@ -738,14 +742,14 @@ static int settle_census(struct sweep *sw)
 	return sweep_report(sw, &sw->census, false);
 }
 
-/* ---- the whole ------------------------------------------------------------------------------ */
+/* ---- the passes ----------------------------------------------------------------------------- */
 
 static int sweep_passes(struct sweep *sw, u32 modes)
 {
 	int err;
 
 	if (modes == SWEEP_FORK) {
-		sw->stats->ops = sw->nr_ops;
+		sw->stats->ops = sw->nr_ops - sw->base;
 		return sweep_fork_pass(sw);
 	}
 	if (modes & SWEEP_INPLACE) {
@@ -753,7 +757,7 @@ static int sweep_passes(struct sweep *sw, u32 modes)
 		if (err)
 			return err;
 	} else {
-		sw->stats->ops = sw->nr_ops;
+		sw->stats->ops = sw->nr_ops - sw->base;
 		for (u32 i = 0; i < sw->nr_points; i++) {
 			if (sw->info[i].state == PT_TODO || sw->info[i].state == PT_COLD)
 				sw->info[i].state = modes & SWEEP_SNAPSHOT ? PT_COLD : PT_ALONE;
@@ -834,6 +838,92 @@ static bool adds_up(const struct sweep_stats *n, u32 modes, const struct sweep_o
 	return !(modes & SWEEP_INPLACE) || n->executed_ops == n->inplace_delivered + n->ops;
 }
 
+static void free_lists(struct sweep *sw)
+{
+	free(sw->ops);
+	free(sw->points);
+	free(sw->info);
+	free(sw->scratch);
+	free(sw->trials);
+	free(sw->contexts);
+	free(sw->before.v);
+	free(sw->after.v);
+}
+
+/* ---- from other states ---------------------------------------------------------------------- */
+
+static void add_inner(struct sweep_stats *to, const struct sweep_stats *n)
+{
+	to->cross_states++;
+	to->cross_met += n->met;
+	to->cross_delivered += n->delivered;
+	to->cross_masked += n->masked;
+	to->replay_ops += n->executed_ops + n->replay_ops;
+	to->exhausted += n->exhausted;
+	to->findings += n->findings;
+	to->artefacts += n->artefacts;
+	to->repeats += n->repeats;
+}
+
+/* The rest of the program, in the state that a fault has left: as a program of its own. */
+static int sweep_state(struct sweep *sw, const struct trial *prelude, u32 modes)
+{
+	struct sweep_options opt = *sw->opt;
+	struct sweep_stats stats = {0};
+	struct sweep *in = calloc(1, sizeof(*in));
+	int err;
+
+	if (!in)
+		return -ENOMEM;
+	opt.single = true;
+	opt.pairs = false;
+	opt.masked = NULL;
+	opt.pruned = NULL;
+	in->s = sw->s;
+	in->opt = &opt;
+	in->fn = sw->fn;
+	in->priv = sw->priv;
+	in->stats = &stats;
+	in->counted_op = UINT32_MAX;
+	in->prelude = prelude;
+	in->outer = sw;
+	in->base = prelude->op + 1;
+	/* what was reported is not reported again */
+	in->known = sw->known;
+	in->nr_known = sw->nr_known;
+	in->max_known = sw->max_known;
+
+	sw->s->ops->report_to(sw->s->priv, sweep_catch_finding, in);
+	err = golden(in);
+	if (!err)
+		err = sweep_passes(in, modes);
+	sw->s->ops->report_to(sw->s->priv, sweep_catch_finding, sw);
+	sweep_drop_trials(in);
+	count_points(in, "the sweep ended early");
+	add_inner(sw->stats, &stats);
+	if (in->miscounted || stats.met != stats.delivered + stats.masked)
+		sw->miscounted = true;
+	sw->known = in->known;
+	sw->nr_known = in->nr_known;
+	sw->max_known = in->max_known;
+	free_lists(in);
+	free(in);
+	return err;
+}
+
+static int sweep_states(struct sweep *sw, u32 modes)
+{
+	int err = 0;
+
+	for (u32 i = 0; !err && i < sw->nr_states; i++) {
+		sweep_progress(sw, sw->states[i].op);
+		err = sweep_state(sw, &sw->states[i], modes);
+	}
+	return err;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------ */
+
 int sweep_run(struct subject *s, const struct sweep_options *opt, finding_fn fn, void *priv,
 	      struct sweep_stats *stats)
 {
@@ -862,6 +952,8 @@ int sweep_run(struct subject *s, const struct sweep_options *opt, finding_fn fn,
 	stats->listed = !err;
 	if (!err)
 		err = sweep_passes(sw, modes);
+	if (!err)
+		err = sweep_states(sw, modes);
 	s->ops->report_to(s->priv, fn, priv);
 	fi_disarm(s->fi);
 	fi_record(s->fi, NULL, 0);
@@ -872,15 +964,8 @@ int sweep_run(struct subject *s, const struct sweep_options *opt, finding_fn fn,
 	if (sw->miscounted || !adds_up(stats, modes, opt))
 		err = -EPROTO;
 
-	free(sw->ops);
-	free(sw->points);
-	free(sw->info);
-	free(sw->scratch);
-	free(sw->trials);
+	free_lists(sw);
 	free(sw->known);
-	free(sw->contexts);
-	free(sw->before.v);
-	free(sw->after.v);
 	free(sw);
 	return err;
 }

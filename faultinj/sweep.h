@@ -41,7 +41,10 @@ struct sweep_options {
 	 * operation's steps, so all of n cost n * n. 0: SWEEP_LIKE; UINT32_MAX: all.
 	 */
 	u32 like;
-	/* Pairs inside an operation also of requests that the golden run makes. */
+	/*
+	 * Pairs inside an operation also of requests that the golden run makes; and where a fault
+	 * left another state, pairs with all points of the operations after it.
+	 */
 	bool pairs;
 	bool single; /* no trials of more than one fault */
 	u32 modes;   /* enum sweep_mode bits; 0: all, escalating */
@@ -90,6 +93,14 @@ struct sweep_stats {
 	 * Points failed with all that comes after them: delivered = persistent + persistent_same +
 	 * persistent_pruned, if all classes are swept.
 	 */
+	/*
+	 * With sweep_options.pairs, a point and one of a later operation: those where the state was
+	 * the same after the first, so that they are the second alone; those where the same state
+	 * was reached by another; those of states that were too many; and the sweeps from the other
+	 * states, with what these met.
+	 */
+	u64 cross_equal, cross_same, cross_left;
+	u64 cross_states, cross_met, cross_delivered, cross_masked;
 	u64 persistent;
 	u64 persistent_same;   /* nothing comes after them: the single fault was that */
 	u64 persistent_pruned; /* the same context, and the same sites after it, elsewhere */
@@ -125,6 +136,13 @@ struct sweep_stats {
 	X(pairs_pruned)      \
 	X(pairs_masked)      \
 	X(pairs_left)        \
+	X(cross_equal)       \
+	X(cross_same)        \
+	X(cross_left)        \
+	X(cross_states)      \
+	X(cross_met)         \
+	X(cross_delivered)   \
+	X(cross_masked)      \
 	X(persistent)        \
 	X(persistent_same)   \
 	X(persistent_pruned) \

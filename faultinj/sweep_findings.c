@@ -64,6 +64,22 @@ static bool in_baseline(const struct sweep *sw, const struct finding *f)
 	return false;
 }
 
+/* The faults of the prelude go before those of the run. */
+static void put_prelude(const struct sweep *sw, struct finding *own, struct fi_plan *plan)
+{
+	const struct trial *t = sw->prelude;
+	u32 nr = own->nr_faults < FI_MAX_FAULTS - 1 ? own->nr_faults : FI_MAX_FAULTS - 1;
+
+	memmove(own->faults + 1, own->faults + own->nr_faults - nr, nr * sizeof(own->faults[0]));
+	own->faults[0] = sw->outer->points[t->point];
+	own->nr_faults = nr + 1;
+	if (plan->nr + t->nr > FI_MAX_ITEMS)
+		return;
+	memmove(plan->items + t->nr, plan->items, plan->nr * sizeof(plan->items[0]));
+	memcpy(plan->items, t->items, t->nr * sizeof(t->items[0]));
+	plan->nr += t->nr;
+}
+
 /*
  * Takes a finding of the run in progress. In place a machine has seen many faults, of which this
  * attempt's is the one to name: all the others left no trace.
@@ -73,6 +89,7 @@ void sweep_catch_finding(void *priv, const struct finding *f)
 	struct sweep *sw = priv;
 	const struct fi *fi = sw->s->fi;
 	struct finding own = *f;
+	struct fi_plan plan = {0};
 
 	if (sw->mute || in_baseline(sw, f))
 		return;
@@ -90,7 +107,11 @@ void sweep_catch_finding(void *priv, const struct finding *f)
 		own.faults[1] = fi->last;
 	}
 	if (own.nr_faults)
-		fi_plan_print(&sw->armed, own.plan, sizeof(own.plan));
+		plan = sw->armed;
+	if (sw->prelude)
+		put_prelude(sw, &own, &plan);
+	if (own.nr_faults)
+		fi_plan_print(&plan, own.plan, sizeof(own.plan));
 	own.confirmed = false;
 	if (sw->nr_caught < MAX_CAUGHT && !sweep_bucket_in(sw->caught, sw->nr_caught, &own))
 		sw->caught[sw->nr_caught++] = own;

@@ -158,9 +158,9 @@ static int fork_op(struct sweep *sw, u32 op)
 static int fork_ops(struct sweep *sw)
 {
 	struct outcome out;
-	int err = sweep_rebuild(sw, 0);
+	int err = sweep_rebuild(sw, sw->base);
 
-	for (u32 op = 0; !err && op < sw->nr_ops; op++) {
+	for (u32 op = sw->base; !err && op < sw->nr_ops; op++) {
 		if (sweep_stopped(sw))
 			return -EINTR;
 		sweep_progress(sw, op);

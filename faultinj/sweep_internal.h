@@ -15,6 +15,7 @@
 #define MAX_BLAME	 64u /* points tried alone to explain a divergence */
 #define MAX_BLAME_CENSUS 256u
 #define MAX_RECENT	 64u /* trials of a pass that are remembered, to be blamed */
+#define MAX_STATES	 32u /* after weak failures, from which the rest of the program is swept */
 #define NO_POINT	 UINT32_MAX
 
 enum point_state {
@@ -121,6 +122,16 @@ struct sweep {
 	void *priv;
 	struct sweep_stats *stats;
 
+	/*
+	 * Of a sweep inside a sweep: the faults with which every machine begins, in the operation
+	 * before base, after those before it went as they do in outer. Else NULL, 0.
+	 */
+	const struct trial *prelude;
+	const struct sweep *outer;
+	u32 base;
+	struct trial states[MAX_STATES];
+	u32 nr_states;
+
 	u32 nr_ops;    /* that run to their end without a fault */
 	u32 broken_op; /* the operation after them, if it exists and breaks; else UINT32_MAX */
 	u64 digest0, residue0;
@@ -173,7 +184,7 @@ static inline u64 digest_of(struct sweep *sw)
 
 static inline u64 digest_before(const struct sweep *sw, u32 op)
 {
-	return op ? sw->ops[op - 1].digest : sw->digest0;
+	return op > sw->base ? sw->ops[op - 1].digest : sw->digest0;
 }
 
 static inline u64 residue_of(struct sweep *sw)
@@ -183,7 +194,7 @@ static inline u64 residue_of(struct sweep *sw)
 
 static inline u64 residue_before(const struct sweep *sw, u32 op)
 {
-	return op ? sw->ops[op - 1].residue : sw->residue0;
+	return op > sw->base ? sw->ops[op - 1].residue : sw->residue0;
 }
 
 static inline u64 contents_of(struct sweep *sw)

@@ -15,12 +15,40 @@ void sweep_run_op(struct sweep *sw, u32 op, struct outcome *out)
 	ops_of(sw)->apply(sw->s->priv, op, out);
 }
 
+/* What the outer sweep has found in order up to its fault; of that it has said what it is. */
+static int run_prelude(struct sweep *sw)
+{
+	struct fi *fi = sw->s->fi;
+	struct fi_plan plan = {.nr = sw->prelude->nr};
+	bool mute = sw->mute, same = true;
+	struct outcome out;
+
+	memcpy(plan.items, sw->prelude->items, plan.nr * sizeof(plan.items[0]));
+	sw->mute = true;
+	for (u32 op = 0; op < sw->base && same; op++) {
+		if (op + 1 == sw->base)
+			fi_arm(fi, &plan);
+		sweep_run_op(sw, op, &out);
+		sw->stats->replay_ops++;
+		same = op + 1 == sw->base ? fi->op_delivered == plan.nr && out.kind != OUT_BROKEN
+					  : outcome_equal(&out, &sw->outer->ops[op].out);
+	}
+	fi_disarm(fi);
+	sw->mute = mute;
+	return same ? 0
+		    : sweep_not_deterministic(sw, sw->base - 1, "prelude", "the same failure",
+					      "another");
+}
+
 int sweep_fresh(struct sweep *sw)
 {
+	int err;
+
 	fi_disarm(sw->s->fi);
 	fi_record(sw->s->fi, NULL, 0);
 	sweep_caught_reset(sw);
-	return ops_of(sw)->reset(sw->s->priv);
+	err = ops_of(sw)->reset(sw->s->priv);
+	return err || !sw->prelude ? err : run_prelude(sw);
 }
 
 /* Runs operations [from, to) of the golden run again, where nothing can be new. */
@@ -58,7 +86,7 @@ int sweep_rebuild(struct sweep *sw, u32 op)
 	err = sweep_fresh(sw);
 	if (err)
 		return err;
-	err = replay_range(sw, 0, op);
+	err = replay_range(sw, sw->base, op);
 	if (err)
 		return err;
 	digest = digest_of(sw);
@@ -66,7 +94,8 @@ int sweep_rebuild(struct sweep *sw, u32 op)
 		return 0;
 	sweep_print_digest(digest_before(sw, op), expected, sizeof(expected));
 	sweep_print_digest(digest, actual, sizeof(actual));
-	return sweep_not_deterministic(sw, op ? op - 1 : 0, "replay-digest", expected, actual);
+	return sweep_not_deterministic(sw, op > sw->base ? op - 1 : sw->base, "replay-digest",
+				       expected, actual);
 }
 
 /* ---- one attempt ---------------------------------------------------------------------------- */
@@ -346,7 +375,7 @@ bool sweep_retry(struct sweep *sw, u32 op, struct attempt *a)
 /* Is the state at the end what the golden run ended in, or another layout of that? */
 static bool ends_golden(struct sweep *sw, bool relaid)
 {
-	if (relaid && sw->nr_ops)
+	if (relaid && sw->nr_ops > sw->base)
 		return contents_of(sw) == sw->ops[sw->nr_ops - 1].contents;
 	return digest_of(sw) == digest_before(sw, sw->nr_ops);
 }

@@ -20,6 +20,7 @@ enum key_kind {
 	KEY_PERSISTENT,
 	KEY_WHOLE,
 	KEY_VERIFY,
+	KEY_STATE,
 };
 
 static u64 mix(u64 a, u64 b)
@@ -298,6 +299,35 @@ static int follow_persistent(struct sweep *sw, const struct trial *t, const stru
 	return ret;
 }
 
+/* ---- pairs with later operations ------------------------------------------------------------ */
+
+static int follow_state(struct sweep *sw, const struct trial *t, const struct attempt *a)
+{
+	const struct golden_op *g = &sw->ops[t->op];
+	u64 later = sw->nr_points - (g->first + g->nr);
+	int ret;
+
+	for (u32 i = g->first + g->nr; sw->opt->classes && i < sw->nr_points; i++)
+		later -= sw->info[i].state == PT_OUT;
+	if (!a->changed && !a->relaid) {
+		sw->stats->cross_equal += later;
+		return 0;
+	}
+	/* the sweep goes on with findings from a machine that is not to be trusted: no state */
+	if (sw->nr_caught || !later)
+		return 0;
+	ret = alike(sw, mix(mix(KEY_STATE, t->op), digest_of(sw)), 1);
+	if (ret < 0)
+		return ret;
+	if (ret)
+		sw->stats->cross_same += later;
+	else if (sw->nr_states == MAX_STATES)
+		sw->stats->cross_left += later;
+	else
+		sw->states[sw->nr_states++] = *t;
+	return 0;
+}
+
 int sweep_follow(struct sweep *sw, const struct trial *t, const struct attempt *a)
 {
 	int err, ret;
@@ -307,7 +337,8 @@ int sweep_follow(struct sweep *sw, const struct trial *t, const struct attempt *
 		sw->info[t->point].last = !a->after;
 		err = follow_point(sw, t, a);
 		ret = follow_persistent(sw, t, a);
-		return err ? err : ret;
+		err = err ? err : ret;
+		return err || !sw->opt->pairs ? err : follow_state(sw, t, a);
 	case TRIAL_EXPLORE:
 	case TRIAL_PAIR:
 		return follow_children(sw, t, a);

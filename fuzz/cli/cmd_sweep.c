@@ -28,7 +28,10 @@ static const char help[] =
 	"                      per point, when the sweep has crashed)\n"
 	"  --pairs             also two faults in one operation where the second is a request "
 	"that\n"
-	"                      is met without a fault, too; 4 of each chain of contexts\n"
+	"                      is met without a fault, too; 4 of each chain of contexts; and, "
+	"where\n"
+	"                      a fault left another state, with all points of the rest of the "
+	"program\n"
 	"  --single            one fault at a time, no trials of several\n"
 	"  --like N            of the requests of one operation with the same site and the same "
 	"two\n"
@@ -325,6 +328,13 @@ static void print_books(size_t files, const struct sweep_stats *n)
 	printf("pairs: met %" PRIu64 " = delivered %" PRIu64 " + alike %" PRIu64
 	       " + masked %" PRIu64 " + also met without a fault %" PRIu64 "\n",
 	       n->children, n->pairs, n->pairs_pruned, n->pairs_masked, n->pairs_left);
+	if (n->cross_equal + n->cross_states)
+		printf("pairs with later operations: %" PRIu64 " left the state as it was, %" PRIu64
+		       " reached the same as another, %" PRIu64 " left out; from %" PRIu64
+		       " other states met %" PRIu64 " = delivered %" PRIu64 " + masked %" PRIu64
+		       "\n",
+		       n->cross_equal, n->cross_same, n->cross_left, n->cross_states, n->cross_met,
+		       n->cross_delivered, n->cross_masked);
 	printf("persistent: %" PRIu64 " delivered, %" PRIu64 " same as the single fault, %" PRIu64
 	       " alike; whole classes: %" PRIu64 " delivered, %" PRIu64
 	       " same as their first; ends without memory %" PRIu64 "\n",
