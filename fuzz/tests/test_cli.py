@@ -379,9 +379,16 @@ class Sweep(Cli):
         self.assertEqual((rows[0]["type"], rows[0]["oracle"]), ("finding", "expect"))
 
     def test_allocators(self):
-        a = self.rows("sweep", "--json", self.good)[0]
-        b = self.rows("sweep", "--json", "--allocator", "arena", self.good)[0]
+        # of these two only arena has snapshots, by which it needs fewer runs
+        modes = ["--mode", "inplace,replay"]
+        a = self.rows("sweep", "--json", *modes, self.good)[0]
+        b = self.rows("sweep", "--json", "--allocator", "arena", *modes, self.good)[0]
         self.assertEqual(a, b)
+        kept = self.rows("sweep", "--json", "--allocator", "arena", self.good)[0]
+        self.assertGreater(kept["restored"], 0)
+        self.assertEqual([kept[k] for k in ("met", "delivered", "pairs", "masked")],
+                         [a[k] for k in ("met", "delivered", "pairs", "masked")])
+        self.error("sweep", "--mode", "snapshot", self.good, code=2, says="arena", stdout=subprocess.DEVNULL)
 
 
 class Sites(Cli):
