@@ -732,6 +732,8 @@ int de_thread(struct ctx *cx, struct task_struct *tsk);
 /* ---- kernel/exit.c (facts §4.8, §4.10, §24) ------------------------------------------------- */
 
 void mm_update_next_owner(struct ctx *cx, struct mm_struct *mm);
+/* Nothing is left for tsk to do but exit. A vfork parent that dies is not to be woken any more. */
+void send_sigkill(struct ctx *cx, struct task_struct *tsk);
 /* Kills the other threads of the current task's group and waits until they have exited. */
 void zap_other_threads(struct ctx *cx, struct task_struct *tsk);
 

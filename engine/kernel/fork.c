@@ -224,6 +224,7 @@ void mmput(struct ctx *cx, struct mm_struct *mm)
 	if (mm->owner && list_empty(&mm->owner->tasks))
 		cx->m->check_alerts++;
 
+	sync_point(cx, mmput_last);
 	uprobe_clear_state(cx, mm);
 	exit_aio(cx, mm);
 	/* A daemon walks an mm under mmap_sem, which exit_mmap() does not take. */
@@ -283,10 +284,11 @@ void mm_release(struct ctx *cx, struct task_struct *tsk, struct mm_struct *mm)
 	if (tsk->clear_child_tid) {
 		u64 zero = 0;
 
-		if (atomic_read(&mm->mm_users) > 1)
+		if (!tsk->signal->group_dump && atomic_read(&mm->mm_users) > 1)
 			(void)access_user(cx, tsk->clear_child_tid, true, &zero);
 		tsk->clear_child_tid = 0;
 	}
+	sync_point(cx, mm_release_cleared);
 	complete_vfork_done(cx, tsk);
 }
 
@@ -439,6 +441,7 @@ free_pt:
 	/* the module is not ours to put */
 	mm->binfmt = NULL;
 	mm_clear_owner(mm, tsk);
+	sync_point(cx, dup_mmap_failed);
 	mmput(cx, mm);
 
 fail_nomem:
@@ -519,6 +522,8 @@ static struct task_struct *dup_task_struct(struct ctx *cx, const struct task_str
 	tsk->clear_child_tid = 0;
 	tsk->signal_pending = false;
 	tsk->fatal_signal = false;
+	tsk->memdie = false;
+	tsk->core = (struct core_state){0};
 	tsk->in_execve = false;
 	atomic_set(&tsk->usage, 1);
 	return tsk;

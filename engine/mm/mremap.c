@@ -62,6 +62,7 @@ static void move_ptes(struct ctx *cx, const struct move *mv, struct page *old_pt
 		pt_set(new_pt, to, pte);
 		force_flush = true;
 	}
+	sync_point(cx, page_tables_moved);
 	/* Under the lock: who finds the entry at its new place may free its page (B-09). */
 	if (force_flush)
 		flush_tlb_range(cx, mv->mm, old_addr, old_addr + extent);

@@ -278,7 +278,7 @@ static bool not_populated(const struct target *t, u32 op, const struct fi_point 
 bool declared_untold(const struct target *t, u32 op, const struct fi_point *point)
 {
 	bool leaves = op == UINT32_MAX || t->p->ops[op].code == OP_exit ||
-		      t->p->ops[op].code == OP_exec;
+		      t->p->ops[op].code == OP_exec || t->p->ops[op].code == OP_oom_kill;
 
 	return t->clears_tid && leaves && is_fault_site(asked(point));
 }
@@ -421,6 +421,7 @@ enum known_field {
 	F_machine_committed,
 	F_module_refcnt,
 	F_task_state,
+	F_task_flags,
 	F_task_mm,
 	F_task_parent,
 	F_task_vfork_parent,
@@ -463,6 +464,7 @@ static const char *const known_fields[NR_KNOWN_FIELDS][2] = {
 	[F_machine_committed] = {"machine", "committed"},
 	[F_module_refcnt] = {"module", "refcnt"},
 	[F_task_state] = {"task", "state"},
+	[F_task_flags] = {"task", "flags"},
 	[F_task_mm] = {"task", "mm"},
 	[F_task_parent] = {"task", "parent"},
 	[F_task_vfork_parent] = {"task", "vfork_parent"},
@@ -557,7 +559,8 @@ struct change {
 	bool moves_brk;
 	bool stays;	/* CHANGE_KILLED: the task lives on, */
 	bool new_mm;	/* with another image, which is not looked at */
-	bool alone;	/* the other threads of its group are gone */
+	bool alone;	/* the other threads of its group are gone, */
+	bool sharers;	/* and all others of its mm, but no kernel threads */
 	bool whole_mm;	/* def_flags may differ, too */
 	bool locks;	/* special mappings are passed by */
 	u64 submitted;	/* requests that the context has more, by its name in start */
@@ -631,13 +634,21 @@ static bool is_gone(const struct change *c, u64 task)
 	return c->kind == CHANGE_KILLED && task && task <= c->max_task && c->gone[task];
 }
 
+static bool shares_mm(const struct change *c, u32 task)
+{
+	return value_of(&c->before, F_task_mm, task) == c->mm &&
+	       !(value_of(&c->before, F_task_flags, task) & PF_KTHREAD);
+}
+
 static void find_gone(struct change *c)
 {
 	u64 group = group_of(&c->before, c->task);
 
 	for (u64 task = 1; task <= c->max_task; task++)
-		c->gone[task] = task == c->task ? !c->stays
-						: c->alone && group_of(&c->before, task) == group;
+		c->gone[task] = task == c->task
+					? !c->stays
+					: (c->alone && group_of(&c->before, task) == group) ||
+						  (c->sharers && shares_mm(c, (u32)task));
 	for (u32 i = 0; i < c->before.nr; i++) {
 		const struct fl_obs *o = &c->before.v[i];
 
@@ -1624,6 +1635,10 @@ static const char *exception_of(const struct target *t, const struct op *o,
 		if (done)
 			return t->clears_tid ? "exec-tid-not-cleared" : NULL;
 		return failed ? "exec-alone" : "exec-past-no-return";
+	case OP_oom_kill:
+		c->kind = CHANGE_KILLED;
+		c->alone = c->sharers = true;
+		return done && t->clears_tid ? "oom-kill-tid-not-cleared" : NULL;
 	case OP_exit:
 		c->kind = CHANGE_KILLED;
 		return done && t->clears_tid ? "exit-tid-not-cleared" : NULL;
