@@ -638,6 +638,11 @@ int security_vm_enough_memory_mm(struct ctx *cx, struct mm_struct *mm, u64 pages
 void vm_acct_memory(struct ctx *cx, u64 pages);
 void vm_unacct_memory(struct ctx *cx, u64 pages);
 
+/*
+ * Takes mmap_sem for writing; with the killable locks of the profile it may give -EINTR instead.
+ */
+int mmap_lock_killable(struct ctx *cx, struct mm_struct *mm, enum fl_site site);
+
 /* ---- mm/mlock.c (facts §7.14) --------------------------------------------------------------- */
 
 /* A locked VMA maps page now; nobody does any more; one VMA fewer does, perhaps. */

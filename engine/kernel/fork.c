@@ -125,6 +125,8 @@ static void mm_init_fields(struct mm_struct *mm)
 	fl_lock_init(&mm->mmap_sem, LOCK_mmap_sem);
 	INIT_LIST_HEAD(&mm->mmlist);
 	mm->core_state = NULL;
+	/* dup_mmap() may give up before it takes a reference of its own (B-11) */
+	mm->exe_file = NULL;
 	mm->nr_ptes = 0;
 	mm_nr_pmds_init(mm);
 	mm->pmd_huge_pte = NULL;
@@ -142,7 +144,7 @@ static void mm_init_fields(struct mm_struct *mm)
 }
 
 /*
- * In a fork mm still aliases what the parent owns (exe_file, binfmt, context.ldt): a failure frees
+ * In a fork mm still aliases what the parent owns (binfmt, context.ldt): a failure frees
  * the struct and drops none of that (A-4).
  */
 static struct mm_struct *mm_init(struct ctx *cx, struct mm_struct *mm, struct task_struct *p)
@@ -315,7 +317,8 @@ static int dup_mmap(struct ctx *cx, struct mm_struct *mm, struct mm_struct *oldm
 	u64 charge;
 	int retval;
 
-	down_write(cx, &oldmm->mmap_sem);
+	if (mmap_lock_killable(cx, oldmm, SITE_dup_mmap_lock))
+		return -EINTR;
 	uprobe_dup_mmap(oldmm, mm);
 	down_write_nested(cx, &mm->mmap_sem);
 

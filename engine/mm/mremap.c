@@ -450,7 +450,8 @@ s64 sys_mremap(struct ctx *cx, u64 addr, u64 old_len, u64 new_len, u32 flags, u6
 	if (new_len > cx->m->geo.task_size && differs(cx, DIFF_mremap_len_checked))
 		return -EINVAL;
 
-	down_write(cx, &mm->mmap_sem);
+	if (mmap_lock_killable(cx, mm, SITE_mmap_lock))
+		return -EINTR;
 	if (flags & MREMAP_FIXED)
 		ret = mremap_to(cx, mm, addr, old_len, new_addr, new_len, &locked);
 	else

@@ -72,7 +72,9 @@ struct task_struct;
 
 /*
  * mmap.c and mprotect.c; addresses and lengths in bytes. Return an address or 0, or a negative
- * errno; -EINVAL for a task without an mm. Locks: they take mmap_sem for writing.
+ * errno; -EINVAL for a task without an mm. Locks: they take mmap_sem for writing. With the profile
+ * of 4.7 or later munmap, mprotect, mremap, the mlock family and what madvise does under that lock
+ * can also give -EINTR, with nothing done.
  */
 /*
  * Errors, first that applies (facts §7.8): EINVAL unaligned offset; EBADF no file and not
