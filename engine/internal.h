@@ -638,6 +638,11 @@ int security_vm_enough_memory_mm(struct ctx *cx, struct mm_struct *mm, u64 pages
 void vm_acct_memory(struct ctx *cx, u64 pages);
 void vm_unacct_memory(struct ctx *cx, u64 pages);
 
+/*
+ * Takes mmap_sem for writing; with the killable locks of the profile it may give -EINTR instead.
+ */
+int mmap_lock_killable(struct ctx *cx, struct mm_struct *mm, enum fl_site site);
+
 /* ---- mm/mlock.c (facts §7.14) --------------------------------------------------------------- */
 
 /* A locked VMA maps page now; nobody does any more; one VMA fewer does, perhaps. */
@@ -732,6 +737,8 @@ int de_thread(struct ctx *cx, struct task_struct *tsk);
 /* ---- kernel/exit.c (facts §4.8, §4.10, §24) ------------------------------------------------- */
 
 void mm_update_next_owner(struct ctx *cx, struct mm_struct *mm);
+/* Nothing is left for tsk to do but exit. A vfork parent that dies is not to be woken any more. */
+void send_sigkill(struct ctx *cx, struct task_struct *tsk);
 /* Kills the other threads of the current task's group and waits until they have exited. */
 void zap_other_threads(struct ctx *cx, struct task_struct *tsk);
 

@@ -37,6 +37,19 @@ static bool has_task(const struct machine *m, const struct mm_struct *mm)
 	return false;
 }
 
+/* The task is looked for, as is the owner below. */
+static bool is_dumper(const struct machine *m, const struct mm_struct *mm)
+{
+	const struct task_struct *tsk;
+
+	list_for_each_entry(tsk, &m->tasks, tasks) {
+		if (&tsk->core == mm->core_state)
+			return tsk->mm == mm && tsk->core.dumper == tsk &&
+			       (tsk->flags & PF_DUMPCORE) && !tsk->core.nr_threads;
+	}
+	return false;
+}
+
 /* The list of tasks must be a ring. The owner is looked for, not followed: it may have gone. */
 void chk_mm_rest(struct chk *c, struct mm_struct *mm)
 {
@@ -56,7 +69,8 @@ void chk_mm_rest(struct chk *c, struct mm_struct *mm)
 		 "ioctx_lock: free", "held");
 	chk_true(c, CHK_mm_quiet, __func__, obj, !mm->tlb_flush_pending, "no flush pending",
 		 "one pending");
-	chk_true(c, CHK_mm_quiet, __func__, obj, !mm->core_state, "no core dump", "one running");
+	chk_true(c, CHK_core_state, __func__, obj, !mm->core_state || is_dumper(c->m, mm),
+		 "no core dump, or one of a task that has the mm", "something else");
 }
 
 void chk_rss(struct chk *c, struct mm_struct *mm, const struct mm_scan *s)

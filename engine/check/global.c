@@ -104,6 +104,27 @@ bool chk_is_live_mm(const struct machine *m, const struct mm_struct *mm)
 	return false;
 }
 
+/* A task whose active_mm is a live mm, and its own if it has one. */
+static void check_user(struct chk *c, struct task_struct *tsk)
+{
+	struct chk_obj obj = chk_obj(OBJ_TASK, tsk, 0);
+	bool kthread = tsk->flags & PF_KTHREAD, dumped = false;
+	u64 pins = 0;
+
+	if (tsk->mm && !kthread)
+		tsk->mm->seen[SEEN_USERS]++;
+	else
+		tsk->active_mm->seen[SEEN_LAZY]++;
+	for (unsigned int i = 0; i < NR_MM_PINS; i++)
+		pins += c->m->pins[i].user == tsk && c->m->pins[i].users &&
+			c->m->pins[i].mm == tsk->mm;
+	chk_eq(c, CHK_mm_in_use, __func__, obj, kthread && tsk->mm, pins);
+	if (tsk->mm && !kthread)
+		dumped = tsk->mm->core_state && tsk->mm->core_state != &tsk->core;
+	chk_true(c, CHK_core_users, __func__, obj, (tsk->state == TASK_PARKED) == dumped,
+		 dumped ? "parked: its mm is dumped" : "not parked", dumped ? "not" : "parked");
+}
+
 static void check_task(struct chk *c, struct task_struct *tsk, struct totals *t)
 {
 	const struct machine *m = c->m;
@@ -136,10 +157,7 @@ static void check_task(struct chk *c, struct task_struct *tsk, struct totals *t)
 		t->sound = false;
 		return;
 	}
-	if (tsk->mm)
-		tsk->mm->seen[SEEN_USERS]++;
-	else
-		tsk->active_mm->seen[SEEN_LAZY]++;
+	check_user(c, tsk);
 }
 
 static void check_cpu(struct chk *c, unsigned int cpu)
@@ -184,6 +202,16 @@ static void check_share(struct chk *c, const struct task_struct *tsk, enum task_
 	       (u64)(s64)atomic_read(count));
 }
 
+static bool is_user(const struct machine *m, const struct mm_holder *pin)
+{
+	const struct task_struct *tsk;
+
+	list_for_each_entry(tsk, &m->tasks, tasks)
+		if (tsk == pin->user)
+			return (tsk->flags & PF_KTHREAD) && tsk->mm == pin->mm;
+	return false;
+}
+
 /* The holders that are no tasks: slots of the machine. */
 static void check_slots(struct chk *c)
 {
@@ -197,6 +225,9 @@ static void check_slots(struct chk *c)
 				     "pins of live mms", "one of an mm that has been freed"))
 			continue;
 		mm->seen[m->pins[i].users ? SEEN_USERS : SEEN_LAZY]++;
+		chk_true(c, CHK_mm_in_use, __func__, obj,
+			 !m->pins[i].user || is_user(m, &m->pins[i]),
+			 "a kernel thread with the mm that it works in", "none, or without");
 	}
 	for (unsigned int i = 0; i < NR_NOTIFIERS; i++) {
 		const struct mmu_notifier *mn = &m->notifiers[i];
@@ -375,7 +406,9 @@ static void check_mms(struct chk *c, struct totals *t)
 		t->account_pages += s.account_pages;
 	}
 	list_for_each_entry(tsk, &m->tasks, tasks) {
-		if (tsk->mm && chk_is_live_mm(m, tsk->mm) && tsk->mm->seen[SEEN_STATE] == MM_SOUND)
+		/* a kernel thread's is never looked at */
+		if (tsk->mm && !(tsk->flags & PF_KTHREAD) && chk_is_live_mm(m, tsk->mm) &&
+		    tsk->mm->seen[SEEN_STATE] == MM_SOUND)
 			chk_vmacache(c, tsk);
 	}
 	list_for_each_entry(mm, &m->mms, mms) {

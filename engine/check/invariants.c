@@ -20,7 +20,7 @@ static void check_tasks_of(struct chk *c, const struct mm_struct *mm, bool sound
 		      "a ring of tasks", "links that do not match"))
 		return;
 	list_for_each_entry(tsk, &c->m->tasks, tasks) {
-		if (tsk->mm != mm)
+		if (tsk->mm != mm || tsk->flags & PF_KTHREAD)
 			continue;
 		users++;
 		if (sound)

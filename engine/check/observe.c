@@ -574,7 +574,7 @@ static s64 lazy_users(const struct machine *m, const struct mm_struct *mm)
 	s64 n = 0;
 
 	list_for_each_entry(tsk, &m->tasks, tasks)
-		n += !tsk->mm && tsk->active_mm == mm;
+		n += (!tsk->mm || tsk->flags & PF_KTHREAD) && tsk->active_mm == mm;
 	for (unsigned int cpu = 0; cpu < m->cfg.cpus; cpu++)
 		n += !m->rqs[cpu].idle->mm && m->rqs[cpu].idle->active_mm == mm;
 	for (unsigned int i = 0; i < NR_MM_PINS; i++)
@@ -605,6 +605,19 @@ static void observe_ldt(struct observer *o, u32 n, const struct mm_struct *mm)
 	}
 }
 
+/* The number of the task that a dump is part of. */
+static u32 core_number(const struct observer *o, const struct core_state *core)
+{
+	const struct task_struct *tsk;
+
+	if (!core)
+		return 0;
+	list_for_each_entry(tsk, &o->m->tasks, tasks)
+		if (&tsk->core == core)
+			return task_number(o, tsk);
+	return NO_SUCH;
+}
+
 static void observe_mm_fields(struct observer *o, u32 n, const struct mm_struct *mm)
 {
 	obs(o, OBS_mm_users, n, 0, (u64)(s64)atomic_read(&mm->mm_users));
@@ -631,7 +644,7 @@ static void observe_mm_fields(struct observer *o, u32 n, const struct mm_struct 
 	obs(o, OBS_mm_binfmt, n, 0, binfmt_number(o->m, mm->binfmt));
 	obs(o, OBS_mm_exe_file, n, 0, file_number(mm->exe_file));
 	obs(o, OBS_mm_owner, n, 0, task_number(o, mm->owner));
-	obs(o, OBS_mm_core_state, n, 0, mm->core_state != NULL);
+	obs(o, OBS_mm_core_state, n, 0, core_number(o, mm->core_state));
 	obs(o, OBS_mm_tlb_flush_pending, n, 0, mm->tlb_flush_pending);
 	if (mm->context.vdso)
 		obs(o, OBS_mm_vdso, n, 0, mm->context.vdso);
@@ -841,6 +854,10 @@ static void observe_tasks(struct observer *o)
 		obs(o, OBS_task_clear_child_tid, n, 0, tsk->clear_child_tid);
 		obs(o, OBS_task_signal_pending, n, 0, tsk->signal_pending);
 		obs(o, OBS_task_fatal_signal, n, 0, tsk->fatal_signal);
+		obs(o, OBS_task_memdie, n, 0, tsk->memdie);
+		obs(o, OBS_task_group_dump, n, 0, tsk->signal && tsk->signal->group_dump);
+		obs(o, OBS_task_core_dumper, n, 0, task_number(o, tsk->core.dumper));
+		obs(o, OBS_task_core_threads, n, 0, tsk->core.nr_threads);
 		obs(o, OBS_task_in_execve, n, 0, tsk->in_execve);
 		obs(o, OBS_task_ioprio, n, 0, tsk->io_context ? tsk->io_context->ioprio : 0);
 		obs(o, OBS_task_memcg, n, 0, tsk->memcg);
@@ -894,6 +911,7 @@ static void observe_slots(struct observer *o)
 
 		obs(o, OBS_pin_mm, i, 0, held_mm_number(o, pin->mm));
 		obs(o, OBS_pin_users, i, 0, pin->users);
+		obs(o, OBS_pin_user, i, 0, task_number(o, pin->user));
 	}
 	for (u32 i = 0; i < NR_NOTIFIERS; i++) {
 		const struct mmu_notifier *mn = &o->m->notifiers[i];

@@ -164,6 +164,7 @@ static int exec_mmap(struct ctx *cx, struct mm_struct *mm)
 	struct mm_struct *old_mm = tsk->mm, *active_mm;
 
 	mm_release(cx, tsk, old_mm);
+	sync_point(cx, exec_mmap_leaving);
 	if (old_mm) {
 		down_read(cx, &old_mm->mmap_sem);
 		if (fl_should_fail(cx, SITE_exec_mmap_dump, GFP_KERNEL) || old_mm->core_state) {
@@ -353,6 +354,9 @@ s64 sys_execve(struct ctx *cx, const struct exec_image *image, bool *killed)
 	int retval;
 
 	*killed = false;
+	/* it works in the mm of another */
+	if ((cx->curr->flags & PF_KTHREAD) && cx->curr->mm)
+		return -EBUSY;
 
 	retval = unshare_files(cx, &displaced);
 	if (retval)

@@ -45,8 +45,7 @@ void set_signal_pending(struct ctx *cx, bool pending)
 	cx->curr->signal_pending = pending;
 }
 
-/* Nothing is left for tsk to do but exit. A vfork parent that dies is not to be woken any more. */
-static void send_sigkill(struct ctx *cx, struct task_struct *tsk)
+void send_sigkill(struct ctx *cx, struct task_struct *tsk)
 {
 	struct task_struct *p;
 
@@ -93,23 +92,36 @@ void zap_other_threads(struct ctx *cx, struct task_struct *tsk)
 	run_on(cx, cpu, tsk);
 }
 
-static void exit_mm(struct ctx *cx, struct task_struct *tsk)
+/* False: the task waits until the mm has been dumped, and comes again. */
+static bool exit_mm(struct ctx *cx, struct task_struct *tsk)
 {
 	struct mm_struct *mm = tsk->mm;
 
-	mm_release(cx, tsk, mm);
 	if (!mm)
-		return;
+		return true;
 
 	down_read(cx, &mm->mmap_sem);
+	if (mm->core_state) {
+		struct core_state *core = mm->core_state;
+
+		up_read(cx, &mm->mmap_sem);
+		BUG_ON(cx, !core->nr_threads);
+		if (--core->nr_threads == 0 && core->dumper->state == TASK_DUMP_WAIT)
+			core->dumper->state = TASK_RUNNING;
+		tsk->state = TASK_PARKED;
+		return false;
+	}
 	/* becomes the reference of the lazy active_mm, dropped after the last switch */
 	atomic_inc(cx, &mm->mm_count);
 	BUG_ON(cx, mm != tsk->active_mm);
 	tsk->mm = NULL;
 	up_read(cx, &mm->mmap_sem);
 	enter_lazy_tlb(cx, mm);
+	sync_point(cx, exit_mm_lazy);
 	mm_update_next_owner(cx, mm);
 	mmput(cx, mm);
+	tsk->memdie = false;
+	return true;
 }
 
 /* Nobody may find the task through its children any more. */
@@ -134,8 +146,14 @@ void do_exit(struct ctx *cx)
 	BUG_ON(cx, tsk->state == TASK_DEAD);
 	BUG_ON(cx, cx->m->rqs[cx->cpu].curr != tsk);
 
-	tsk->flags |= PF_EXITING;
-	exit_mm(cx, tsk);
+	BUG_ON(cx, (tsk->flags & PF_KTHREAD) && tsk->mm);
+	/* one that was parked has done the first part */
+	if (!(tsk->flags & PF_EXITING)) {
+		tsk->flags |= PF_EXITING;
+		mm_release(cx, tsk, tsk->mm);
+	}
+	if (!exit_mm(cx, tsk))
+		return;
 	exit_files(cx, tsk);
 	exit_fs(cx, tsk);
 	exit_task_namespaces(cx, tsk);

@@ -125,6 +125,8 @@ static void mm_init_fields(struct mm_struct *mm)
 	fl_lock_init(&mm->mmap_sem, LOCK_mmap_sem);
 	INIT_LIST_HEAD(&mm->mmlist);
 	mm->core_state = NULL;
+	/* dup_mmap() may give up before it takes a reference of its own (B-11) */
+	mm->exe_file = NULL;
 	mm->nr_ptes = 0;
 	mm_nr_pmds_init(mm);
 	mm->pmd_huge_pte = NULL;
@@ -142,7 +144,7 @@ static void mm_init_fields(struct mm_struct *mm)
 }
 
 /*
- * In a fork mm still aliases what the parent owns (exe_file, binfmt, context.ldt): a failure frees
+ * In a fork mm still aliases what the parent owns (binfmt, context.ldt): a failure frees
  * the struct and drops none of that (A-4).
  */
 static struct mm_struct *mm_init(struct ctx *cx, struct mm_struct *mm, struct task_struct *p)
@@ -224,6 +226,7 @@ void mmput(struct ctx *cx, struct mm_struct *mm)
 	if (mm->owner && list_empty(&mm->owner->tasks))
 		cx->m->check_alerts++;
 
+	sync_point(cx, mmput_last);
 	uprobe_clear_state(cx, mm);
 	exit_aio(cx, mm);
 	/* A daemon walks an mm under mmap_sem, which exit_mmap() does not take. */
@@ -283,10 +286,11 @@ void mm_release(struct ctx *cx, struct task_struct *tsk, struct mm_struct *mm)
 	if (tsk->clear_child_tid) {
 		u64 zero = 0;
 
-		if (atomic_read(&mm->mm_users) > 1)
+		if (!tsk->signal->group_dump && atomic_read(&mm->mm_users) > 1)
 			(void)access_user(cx, tsk->clear_child_tid, true, &zero);
 		tsk->clear_child_tid = 0;
 	}
+	sync_point(cx, mm_release_cleared);
 	complete_vfork_done(cx, tsk);
 }
 
@@ -313,7 +317,8 @@ static int dup_mmap(struct ctx *cx, struct mm_struct *mm, struct mm_struct *oldm
 	u64 charge;
 	int retval;
 
-	down_write(cx, &oldmm->mmap_sem);
+	if (mmap_lock_killable(cx, oldmm, SITE_dup_mmap_lock))
+		return -EINTR;
 	uprobe_dup_mmap(oldmm, mm);
 	down_write_nested(cx, &mm->mmap_sem);
 
@@ -439,6 +444,7 @@ free_pt:
 	/* the module is not ours to put */
 	mm->binfmt = NULL;
 	mm_clear_owner(mm, tsk);
+	sync_point(cx, dup_mmap_failed);
 	mmput(cx, mm);
 
 fail_nomem:
@@ -519,6 +525,8 @@ static struct task_struct *dup_task_struct(struct ctx *cx, const struct task_str
 	tsk->clear_child_tid = 0;
 	tsk->signal_pending = false;
 	tsk->fatal_signal = false;
+	tsk->memdie = false;
+	tsk->core = (struct core_state){0};
 	tsk->in_execve = false;
 	atomic_set(&tsk->usage, 1);
 	return tsk;

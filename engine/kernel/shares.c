@@ -172,6 +172,7 @@ int copy_signal(struct ctx *cx, u32 clone_flags, struct task_struct *p)
 	if (!p->signal)
 		return -ENOMEM;
 	atomic_set(&p->signal->sigcnt, 1);
+	p->signal->group_dump = false;
 	return 0;
 }
 

@@ -217,10 +217,10 @@ s64 sys_madvise(struct ctx *cx, u64 start, u64 len_in, u32 behavior)
 		return 0;
 
 	write = madvise_need_mmap_write(behavior);
-	if (write)
-		down_write(cx, &mm->mmap_sem);
-	else
+	if (!write)
 		down_read(cx, &mm->mmap_sem);
+	else if (mmap_lock_killable(cx, mm, SITE_mmap_lock))
+		return -EINTR;
 	error = do_madvise(cx, mm, start, end, behavior);
 	if (write)
 		up_write(cx, &mm->mmap_sem);

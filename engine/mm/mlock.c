@@ -319,7 +319,8 @@ static s64 do_mlock(struct ctx *cx, u64 start, u64 len, u32 flags)
 	len = PAGE_ALIGN(len + offset_in_page(start));
 	start &= PAGE_MASK;
 
-	down_write(cx, &mm->mmap_sem);
+	if (mmap_lock_killable(cx, mm, SITE_mmap_lock))
+		return -EINTR;
 	/* In 4.4, what is locked already counts once more. */
 	if ((len >> PAGE_SHIFT) + mm->locked_vm - locked_twice(cx, mm, start, start + len) <=
 	    cx->m->cfg.limit_memlock)
@@ -355,7 +356,8 @@ s64 sys_munlock(struct ctx *cx, u64 start, u64 len)
 		return -EINVAL;
 	len = PAGE_ALIGN(len + offset_in_page(start));
 	start &= PAGE_MASK;
-	down_write(cx, &mm->mmap_sem);
+	if (mmap_lock_killable(cx, mm, SITE_mmap_lock))
+		return -EINTR;
 	err = apply_vma_lock_flags(cx, mm, start, len, 0);
 	up_write(cx, &mm->mmap_sem);
 	return err;
@@ -372,7 +374,8 @@ s64 sys_mlockall(struct ctx *cx, u32 flags)
 		return -EINVAL;
 	if (!can_do_mlock(cx))
 		return -EPERM;
-	down_write(cx, &mm->mmap_sem);
+	if (mmap_lock_killable(cx, mm, SITE_mmap_lock))
+		return -EINTR;
 	room = !(flags & MCL_CURRENT) || mm->total_vm <= cx->m->cfg.limit_memlock;
 	if (room)
 		apply_mlockall_flags(cx, mm, flags);
@@ -390,7 +393,8 @@ s64 sys_munlockall(struct ctx *cx)
 
 	if (!mm)
 		return -EINVAL;
-	down_write(cx, &mm->mmap_sem);
+	if (mmap_lock_killable(cx, mm, SITE_mmap_lock))
+		return -EINTR;
 	apply_mlockall_flags(cx, mm, 0);
 	up_write(cx, &mm->mmap_sem);
 	return 0;

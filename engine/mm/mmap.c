@@ -658,8 +658,15 @@ int vm_munmap(struct ctx *cx, struct mm_struct *mm, u64 start, u64 len)
 s64 sys_munmap(struct ctx *cx, u64 addr, u64 len)
 {
 	struct mm_struct *mm = cx->curr->mm;
+	int err;
 
-	return mm ? vm_munmap(cx, mm, addr, len) : -EINVAL;
+	if (!mm)
+		return -EINVAL;
+	if (mmap_lock_killable(cx, mm, SITE_mmap_lock))
+		return -EINTR;
+	err = do_munmap(cx, mm, addr, len);
+	up_write(cx, &mm->mmap_sem);
+	return err;
 }
 
 /* ---- brk ------------------------------------------------------------------------------------ */

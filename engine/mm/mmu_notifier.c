@@ -145,6 +145,7 @@ void mmu_notifier_release(struct ctx *cx, struct mm_struct *mm)
 		STEP(cx);
 		call_release(cx, mn);
 	}
+	sync_point(cx, notifiers_released);
 	list_for_each_entry_safe(mn, next, &mm->mmu_notifier_mm->list, hlist) {
 		STEP(cx);
 		delete_notifier(cx, mn);
@@ -234,6 +235,8 @@ s64 mm_unpin(struct ctx *cx, u64 slot)
 
 	if (!mm)
 		return -EINVAL;
+	if (cx->m->pins[slot].user)
+		return -EBUSY;
 	users = cx->m->pins[slot].users;
 	cx->m->pins[slot] = (struct mm_holder){0};
 	if (users)

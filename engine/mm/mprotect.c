@@ -138,7 +138,8 @@ s64 sys_mprotect(struct ctx *cx, u64 start, u64 len, u32 prot)
 	if (prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM))
 		return -EINVAL;
 
-	down_write(cx, &mm->mmap_sem);
+	if (mmap_lock_killable(cx, mm, SITE_mmap_lock))
+		return -EINTR;
 	err = do_mprotect(cx, mm, start, end, prot & VM_ACCESS_FLAGS, grows);
 	up_write(cx, &mm->mmap_sem);
 	return err;

@@ -62,6 +62,7 @@ static void move_ptes(struct ctx *cx, const struct move *mv, struct page *old_pt
 		pt_set(new_pt, to, pte);
 		force_flush = true;
 	}
+	sync_point(cx, page_tables_moved);
 	/* Under the lock: who finds the entry at its new place may free its page (B-09). */
 	if (force_flush)
 		flush_tlb_range(cx, mv->mm, old_addr, old_addr + extent);
@@ -449,7 +450,8 @@ s64 sys_mremap(struct ctx *cx, u64 addr, u64 old_len, u64 new_len, u32 flags, u6
 	if (new_len > cx->m->geo.task_size && differs(cx, DIFF_mremap_len_checked))
 		return -EINVAL;
 
-	down_write(cx, &mm->mmap_sem);
+	if (mmap_lock_killable(cx, mm, SITE_mmap_lock))
+		return -EINTR;
 	if (flags & MREMAP_FIXED)
 		ret = mremap_to(cx, mm, addr, old_len, new_addr, new_len, &locked);
 	else

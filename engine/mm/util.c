@@ -68,3 +68,11 @@ void vm_unacct_memory(struct ctx *cx, u64 pages)
 {
 	cx->m->vm_committed_as -= (s64)pages;
 }
+
+int mmap_lock_killable(struct ctx *cx, struct mm_struct *mm, enum fl_site site)
+{
+	if (differs(cx, DIFF_killable_locks) && fl_should_fail(cx, site, GFP_KERNEL))
+		return -EINTR;
+	down_write(cx, &mm->mmap_sem);
+	return 0;
+}

@@ -60,6 +60,7 @@ typedef struct sighand_struct sighand_struct;
 typedef struct signal_struct signal_struct;
 typedef struct nsproxy nsproxy;
 typedef struct io_context io_context;
+typedef struct core_state core_state;
 typedef struct task_struct task_struct;
 typedef struct mmu_notifier mmu_notifier;
 typedef struct mmu_notifier_mm mmu_notifier_mm;
@@ -207,6 +208,14 @@ static void add_of_mms(struct objects *o, struct machine *m, const char *type)
 	}
 }
 
+static void add_core_states(struct objects *o, struct machine *m)
+{
+	struct task_struct *tsk;
+
+	list_for_each_entry(tsk, &m->tasks, tasks)
+		add(o, &tsk->core);
+}
+
 static void add_of_files(struct objects *o, struct machine *m, const char *type)
 {
 	struct file_inode *inode;
@@ -265,6 +274,8 @@ static void find_objects(struct objects *o, struct machine *m, const char *type)
 		add_pages(o, m);
 	else if (!strcmp(type, "task_struct"))
 		add_tasks(o, m);
+	else if (!strcmp(type, "core_state"))
+		add_core_states(o, m);
 	else if (!strcmp(type, "fl_lock_t"))
 		add_locks(o, m);
 	else if (!strcmp(type, "machine"))

@@ -713,6 +713,35 @@ static void break_mm_ring(struct world *w)
 	POKE(w, w->child_mm->mms.prev, &w->child_mm->mms);
 }
 
+static void break_mm_in_use(struct world *w)
+{
+	POKE(w, w->kthread->mm, w->mm);
+	POKE(w, w->kthread->active_mm, w->mm);
+}
+
+static void break_pin_user(struct world *w)
+{
+	POKE(w, w->m->pins[0].mm, w->mm);
+	POKE(w, w->m->pins[0].users, true);
+	POKE(w, w->m->pins[0].user, w->child);
+}
+
+static void break_core_state(struct world *w)
+{
+	POKE(w, w->mm->core_state, &w->child->core);
+}
+
+/* Nobody else has the mm, but the dump that its dumper knows of is not there. */
+static void break_core_users(struct world *w)
+{
+	POKE(w, w->child->state, TASK_PARKED);
+}
+
+static void break_core_parked(struct world *w)
+{
+	POKE(w, w->child_mm->core_state, &w->parent->core);
+}
+
 static void break_mm_holders(struct world *w)
 {
 	POKE(w, w->m->pins[1].mm, (struct mm_struct *)(void *)w->parent);
@@ -1228,6 +1257,14 @@ static const struct breakage breakages[] = {
 	{"mm_count", "mm#0", "1", "2", break_mm_count, false, NULL},
 	{"mm_list", "machine", "3", "2", break_mm_list, false, NULL},
 	{"mm_list", "machine", "a ring of mms", NULL, break_mm_ring, false, NULL},
+	{"mm_in_use", NULL, "1", "0", break_mm_in_use, false, NULL},
+	{"mm_in_use", "machine", "a kernel thread with the mm that it works in", "none, or without",
+	 break_pin_user, false, NULL},
+	{"core_state", "mm#0", "no core dump, or one of a task that has the mm", "something else",
+	 break_core_state, true, NULL},
+	{"core_users", "task pid 2", "not parked", "parked", break_core_users, false, NULL},
+	{"core_users", "task pid 2", "parked: its mm is dumped", "not", break_core_parked, false,
+	 NULL},
 	{"mm_holders", "machine", "pins of live mms", "one of an mm that has been freed",
 	 break_mm_holders, false, NULL},
 	{"mm_slots", "machine", "slots of live mms that know of it", NULL, break_mm_slots, false,

@@ -240,7 +240,7 @@ static void follow_child(struct gen *g, struct live_task *t, const struct op *op
 		return;
 	child = &g->tasks[g->nr_tasks];
 	*child = (struct live_task){op->def, vm ? t->image : new_image(g, &t->image), NO_REF,
-				    op->code == OP_kthread || t->kernel};
+				    op->code == OP_kthread || t->kernel, false};
 	g->nr_tasks++;
 	if (vfork)
 		t->waits_on = child->ref;
@@ -271,6 +271,18 @@ static void follow_exit(struct gen *g, struct live_task *t)
 	release_parent(g, t->ref);
 	*t = g->tasks[--g->nr_tasks];
 	forget_image(g, image);
+}
+
+/* Who shares the task's image goes, and so does the task, unless it is to stay for a while. */
+static void follow_kill(struct gen *g, struct live_task *t, bool goes)
+{
+	u32 image = t->image, ref = t->ref;
+
+	t->dumps = true;
+	for (u32 i = 0; i < g->nr_tasks && g->nr_tasks > 1; i++)
+		if (g->tasks[i].image == image && !g->tasks[i].kernel &&
+		    (goes || g->tasks[i].ref != ref))
+			follow_exit(g, &g->tasks[i--]);
 }
 
 static void follow_close(struct gen *g, u32 ref)
@@ -322,8 +334,13 @@ void gen_follow(struct gen *g, const struct op *op)
 		follow_exec(g, t);
 		break;
 	case OP_exit:
+	case OP_core_end:
 		if (g->nr_tasks > 1)
 			follow_exit(g, t);
+		break;
+	case OP_coredump:
+	case OP_oom_kill:
+		follow_kill(g, t, op->code == OP_oom_kill);
 		break;
 	case OP_open:
 		g->files[g->nr_files < GEN_MAX_FILES ? g->nr_files++ : op->def % GEN_MAX_FILES] =
@@ -516,6 +533,7 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 		op->args[1].val = below(g, 2);
 		/* fall through */
 	case OP_mm_unpin:
+	case OP_use_mm:
 	case OP_notifier_register:
 	case OP_notifier_unregister:
 		op->args[0].val = below(g, NR_NOTIFIERS);
@@ -676,6 +694,12 @@ static enum op_code pick_op(struct gen *g)
 static bool fits(struct gen *g, const struct live_task *t, enum op_code code)
 {
 	switch (code) {
+	case OP_core_end:
+		return t->dumps;
+	case OP_coredump:
+	case OP_oom_kill:
+		/* with all that share the image goes most of what there is to do */
+		return g->nr_tasks > 1 && (t->image != g->tasks[0].image || chance(g, 2));
 	case OP_exit:
 		return g->nr_tasks > 1 && (t->ref != 0 || chance(g, 10));
 	case OP_close:
@@ -726,6 +750,8 @@ int gen_op(struct gen *g)
 			for (u32 i = 0; i < g->nr_tasks; i++)
 				if (g->tasks[i].waits_on == t->ref)
 					code = chance(g, 50) ? OP_exec : OP_exit;
+		if (t->dumps)
+			code = OP_core_end;
 	} while (!fits(g, t, code));
 
 	op = program_add(g->p, code, t->ref);

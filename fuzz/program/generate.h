@@ -18,6 +18,7 @@ struct live_task {
 	u32 image;    /* tasks with the same number share an mm */
 	u32 waits_on; /* its vfork child, or NO_REF */
 	bool kernel;
+	bool dumps; /* core: nothing is left for it but to end that */
 };
 
 struct live_map {

@@ -135,7 +135,9 @@ static const struct row {
 	{OP_mmap, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_remap_file_pages, SITE_mmap_region_hook, OUT_ERRNO, ENODEV},
 	{OP_remap_file_pages, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_munmap, SITE_mmap_lock, OUT_ERRNO, EINTR},
 	{OP_munmap, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_mprotect, SITE_mmap_lock, OUT_ERRNO, EINTR},
 	{OP_mprotect, SITE_none, OUT_ERRNO, ENOMEM},
 	/* to who touches it, an object that may not have another page is a full disk */
 	{OP_read, SITE_shmem_block_acct, OUT_SIGBUS, 0},
@@ -198,6 +200,7 @@ static const struct row {
 	{OP_notifier_register, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_mm_alloc, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_khugepaged, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_mremap, SITE_mmap_lock, OUT_ERRNO, EINTR},
 	{OP_mremap, SITE_mremap_hook, OUT_ERRNO, EINVAL},
 	{OP_mremap, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_uprobe_step, SITE_none, OUT_ERRNO, ENOMEM},
@@ -207,17 +210,23 @@ static const struct row {
 	/* the range of a ring that cannot be cut out of its VMA stays mapped */
 	{OP_io_destroy, SITE_split_vma_vma, OUT_OK, 0},
 	{OP_io_destroy, SITE_anon_vma_clone_avc, OUT_OK, 0},
+	{OP_madvise, SITE_mmap_lock, OUT_ERRNO, EINTR},
 	{OP_madvise, SITE_none, OUT_ERRNO, EAGAIN},
+	{OP_mlock, SITE_mmap_lock, OUT_ERRNO, EINTR},
 	{OP_mlock, SITE_shmem_block_acct, OUT_ERRNO, ENOMEM},
 	{OP_mlock, SITE_split_vma_vma, OUT_ERRNO, ENOMEM},
 	{OP_mlock, SITE_split_vma_policy, OUT_ERRNO, ENOMEM},
 	{OP_mlock, SITE_anon_vma_clone_avc, OUT_ERRNO, ENOMEM},
 	{OP_mlock, SITE_none, OUT_ERRNO, EAGAIN},
+	{OP_mlock2, SITE_mmap_lock, OUT_ERRNO, EINTR},
 	{OP_mlock2, SITE_shmem_block_acct, OUT_ERRNO, ENOMEM},
 	{OP_mlock2, SITE_split_vma_vma, OUT_ERRNO, ENOMEM},
 	{OP_mlock2, SITE_split_vma_policy, OUT_ERRNO, ENOMEM},
 	{OP_mlock2, SITE_anon_vma_clone_avc, OUT_ERRNO, ENOMEM},
 	{OP_mlock2, SITE_none, OUT_ERRNO, EAGAIN},
+	{OP_mlockall, SITE_mmap_lock, OUT_ERRNO, EINTR},
+	{OP_munlockall, SITE_mmap_lock, OUT_ERRNO, EINTR},
+	{OP_munlock, SITE_mmap_lock, OUT_ERRNO, EINTR},
 	{OP_munlock, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_ioprio, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_mbind, SITE_none, OUT_ERRNO, ENOMEM},
@@ -278,7 +287,7 @@ static bool not_populated(const struct target *t, u32 op, const struct fi_point 
 bool declared_untold(const struct target *t, u32 op, const struct fi_point *point)
 {
 	bool leaves = op == UINT32_MAX || t->p->ops[op].code == OP_exit ||
-		      t->p->ops[op].code == OP_exec;
+		      t->p->ops[op].code == OP_exec || t->p->ops[op].code == OP_oom_kill;
 
 	return t->clears_tid && leaves && is_fault_site(asked(point));
 }
@@ -421,6 +430,7 @@ enum known_field {
 	F_machine_committed,
 	F_module_refcnt,
 	F_task_state,
+	F_task_flags,
 	F_task_mm,
 	F_task_parent,
 	F_task_vfork_parent,
@@ -463,6 +473,7 @@ static const char *const known_fields[NR_KNOWN_FIELDS][2] = {
 	[F_machine_committed] = {"machine", "committed"},
 	[F_module_refcnt] = {"module", "refcnt"},
 	[F_task_state] = {"task", "state"},
+	[F_task_flags] = {"task", "flags"},
 	[F_task_mm] = {"task", "mm"},
 	[F_task_parent] = {"task", "parent"},
 	[F_task_vfork_parent] = {"task", "vfork_parent"},
@@ -563,7 +574,8 @@ struct change {
 	bool moves_brk;
 	bool stays;	/* CHANGE_KILLED: the task lives on, */
 	bool new_mm;	/* with another image, which is not looked at */
-	bool alone;	/* the other threads of its group are gone */
+	bool alone;	/* the other threads of its group are gone, */
+	bool sharers;	/* and all others of its mm, but no kernel threads */
 	bool whole_mm;	/* def_flags may differ, too */
 	bool locks;	/* special mappings are passed by */
 	u64 submitted;	/* requests that the context has more, by its name in start */
@@ -638,13 +650,21 @@ static bool is_gone(const struct change *c, u64 task)
 	return c->kind == CHANGE_KILLED && task && task <= c->max_task && c->gone[task];
 }
 
+static bool shares_mm(const struct change *c, u32 task)
+{
+	return value_of(&c->before, F_task_mm, task) == c->mm &&
+	       !(value_of(&c->before, F_task_flags, task) & PF_KTHREAD);
+}
+
 static void find_gone(struct change *c)
 {
 	u64 group = group_of(&c->before, c->task);
 
 	for (u64 task = 1; task <= c->max_task; task++)
-		c->gone[task] = task == c->task ? !c->stays
-						: c->alone && group_of(&c->before, task) == group;
+		c->gone[task] = task == c->task
+					? !c->stays
+					: (c->alone && group_of(&c->before, task) == group) ||
+						  (c->sharers && shares_mm(c, (u32)task));
 	for (u32 i = 0; i < c->before.nr; i++) {
 		const struct fl_obs *o = &c->before.v[i];
 
@@ -1662,6 +1682,10 @@ static const char *exception_of(const struct target *t, const struct op *o,
 		if (done)
 			return t->clears_tid ? "exec-tid-not-cleared" : NULL;
 		return failed ? "exec-alone" : "exec-past-no-return";
+	case OP_oom_kill:
+		c->kind = CHANGE_KILLED;
+		c->alone = c->sharers = true;
+		return done && t->clears_tid ? "oom-kill-tid-not-cleared" : NULL;
 	case OP_exit:
 		c->kind = CHANGE_KILLED;
 		return done && t->clears_tid ? "exit-tid-not-cleared" : NULL;

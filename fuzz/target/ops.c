@@ -70,11 +70,31 @@ static void do_access(struct target *t, struct call *c, bool write)
 	}
 }
 
+/* Who has exited in an operation of somebody else, and whose struct may have gone. */
+static void forget_dead(struct target *t)
+{
+	for (u32 i = 0; i < t->p->nr_defs[DEF_TASK]; i++) {
+		struct target_task *task = &t->tasks[i];
+		const struct task_struct *p;
+		bool alive = false;
+
+		if (!task->tsk)
+			continue;
+		list_for_each_entry(p, &t->m->tasks, tasks)
+			alive |= p->pid == task->pid && p->state != TASK_DEAD;
+		if (!alive)
+			task->tsk = NULL;
+	}
+}
+
 void target_leave(struct target *t, struct target_task *task)
 {
 	t->cx.steps = target_step_budget(t->m);
-	do_exit(&t->cx);
+	kthread_unuse_mm(&t->cx);
+	if (coredump_end(&t->cx))
+		do_exit(&t->cx);
 	task->tsk = NULL;
+	forget_dead(t);
 }
 
 static void do_birth(struct target *t, struct call *c, u32 flags, bool kthread)
@@ -93,23 +113,6 @@ static void do_birth(struct target *t, struct call *c, u32 flags, bool kthread)
 	t->tasks[def].cpu = def % (unsigned int)t->m->cfg.cpus;
 	c->out->kind = OUT_OK;
 	c->out->value = def;
-}
-
-/* Who has exited in an operation of somebody else, and whose struct may have gone. */
-static void forget_dead(struct target *t)
-{
-	for (u32 i = 0; i < t->p->nr_defs[DEF_TASK]; i++) {
-		struct target_task *task = &t->tasks[i];
-		const struct task_struct *p;
-		bool alive = false;
-
-		if (!task->tsk)
-			continue;
-		list_for_each_entry(p, &t->m->tasks, tasks)
-			alive |= p->pid == task->pid && p->state != TASK_DEAD;
-		if (!alive)
-			task->tsk = NULL;
-	}
 }
 
 static void do_exec(struct target *t, struct call *c)
@@ -347,6 +350,23 @@ void target_do_op(struct target *t, void *arg)
 	case OP_signal:
 		set_signal_pending(&t->cx, a[0].val & 1);
 		break;
+	case OP_use_mm:
+		set_errno_or_value(out, kthread_use_mm(&t->cx, a[0].val));
+		break;
+	case OP_unuse_mm:
+		set_errno_or_value(out, kthread_unuse_mm(&t->cx));
+		break;
+	case OP_coredump:
+		set_errno_or_value(out, coredump_begin(&t->cx));
+		break;
+	case OP_core_end:
+		set_errno_or_value(out, coredump_end(&t->cx));
+		forget_dead(t);
+		break;
+	case OP_oom_kill:
+		set_errno_or_value(out, oom_kill(&t->cx));
+		forget_dead(t);
+		break;
 	case OP_exit:
 		target_leave(t, c->task);
 		break;
@@ -434,5 +454,8 @@ struct target_task *target_acting(struct target *t, u32 op)
 	if (o->task >= t->p->nr_defs[DEF_TASK])
 		return NULL;
 	task = &t->tasks[o->task];
-	return task->tsk && task->tsk->state == TASK_RUNNING ? task : NULL;
+	if (!task->tsk || task->tsk->state != TASK_RUNNING)
+		return NULL;
+	/* who dumps core does nothing else */
+	return !(task->tsk->flags & PF_DUMPCORE) == (o->code != OP_core_end) ? task : NULL;
 }

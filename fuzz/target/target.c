@@ -307,6 +307,11 @@ static bool touches_all(enum op_code code)
 	case OP_kthread:
 	case OP_exec:
 	case OP_exit:
+	case OP_use_mm:
+	case OP_unuse_mm:
+	case OP_coredump:
+	case OP_core_end:
+	case OP_oom_kill:
 	case OP_truncate:
 	case OP_swap_out:
 	case OP_swapoff:
@@ -568,13 +573,14 @@ static u32 task_number(const struct target *t, u32 task)
 	return n;
 }
 
-bool target_clears_tid(const struct target *t, const struct task_struct *tsk)
+bool target_clears_tid(const struct target *t, const struct task_struct *tsk, bool sharers)
 {
 	const struct task_struct *p;
 	bool clears = false;
 
 	list_for_each_entry(p, &t->m->tasks, tasks)
-		clears |= p->state != TASK_DEAD && p->signal == tsk->signal && p->clear_child_tid;
+		clears |= p->state != TASK_DEAD && p->clear_child_tid &&
+			  (p->signal == tsk->signal || (sharers && p->mm == tsk->mm));
 	return clears;
 }
 
@@ -609,7 +615,7 @@ static void target_apply(void *s, u32 op, struct outcome *out)
 
 	before = task->tsk->mm;
 	t->number = task_number(t, o->task);
-	t->clears_tid = target_clears_tid(t, task->tsk);
+	t->clears_tid = target_clears_tid(t, task->tsk, o->code == OP_oom_kill);
 	if (!target_guarded(t, step_switch, task))
 		goto broken;
 	guarantee = may_be_refused(t, op);

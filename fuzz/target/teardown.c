@@ -52,12 +52,14 @@ static void end_tasks(struct target *t)
 		for (u32 i = 0; i < nr; i++) {
 			struct target_task *task = &t->tasks[t->order[i]];
 
+			if (!task->tsk)
+				continue;
 			if (task->tsk->state != TASK_RUNNING) {
 				t->order[left++] = t->order[i];
 				continue;
 			}
 			target_switch_to(t, task->cpu, task->tsk);
-			t->clears_tid = target_clears_tid(t, task->tsk);
+			t->clears_tid = target_clears_tid(t, task->tsk, false);
 			target_leave(t, task);
 		}
 		if (left == nr) {

@@ -302,6 +302,31 @@ static void test_tid_not_cleared(void **state)
 	}
 }
 
+/* The same of all who share the victim's mm; a kernel thread, and who has a copy, are not of them.
+ */
+static void test_oom_kill(void **state)
+{
+	struct bench *b = attempt("# faultline 1\n"
+				  "t0: mmap(w, 2p, rw, private|anon|fixed)\n"
+				  "t0: write(w, 1)\n"
+				  "t0: t1 = fork()\n"
+				  "t1: t2 = clone(vm, w)\n"
+				  "t1: t3 = fork()\n"
+				  "t1: oom_kill()\n",
+				  SITE_cow_page, 1);
+
+	(void)state;
+	assert_int_equal(b->out.kind, OUT_OK);
+	assert_true(declared(b));
+	assert_null(b->t.tasks[1].tsk);
+	assert_null(b->t.tasks[2].tsk);
+	assert_string_equal(exception(b), "oom-kill-tid-not-cleared");
+	assert_noticed(b, "vma", "flags", W, VM_WRITE);
+	assert_noticed(b, "page", "tag", 0, 4);
+	assert_noticed(b, "task", "mm", 0, 3);
+	done(b);
+}
+
 static void test_mremap(void **state)
 {
 	struct bench *b = attempt("# faultline 1\n"
@@ -504,19 +529,13 @@ static void test_benign(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_map_fixed_hole),
-		cmocka_unit_test(test_split_is_no_hole),
-		cmocka_unit_test(test_mprotect_prefix),
-		cmocka_unit_test(test_exec_killed),
-		cmocka_unit_test(test_exec_alone),
-		cmocka_unit_test(test_tid_not_cleared),
-		cmocka_unit_test(test_mremap),
-		cmocka_unit_test(test_mlock),
-		cmocka_unit_test(test_not_populated),
-		cmocka_unit_test(test_stack),
-		cmocka_unit_test(test_madvise),
-		cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_brk),
+		cmocka_unit_test(test_map_fixed_hole),	cmocka_unit_test(test_split_is_no_hole),
+		cmocka_unit_test(test_mprotect_prefix), cmocka_unit_test(test_exec_killed),
+		cmocka_unit_test(test_exec_alone),	cmocka_unit_test(test_tid_not_cleared),
+		cmocka_unit_test(test_oom_kill),	cmocka_unit_test(test_mremap),
+		cmocka_unit_test(test_mlock),		cmocka_unit_test(test_not_populated),
+		cmocka_unit_test(test_stack),		cmocka_unit_test(test_madvise),
+		cmocka_unit_test(test_errors),		cmocka_unit_test(test_brk),
 		cmocka_unit_test(test_benign),
 	};
 

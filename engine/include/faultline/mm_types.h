@@ -482,15 +482,18 @@ struct mm_struct {
 #define CLONE_CHILD_CLEARTID 0x00200000u
 #define CLONE_IO	     0x80000000u
 
-#define PF_KTHREAD 0x00200000u
-#define PF_EXITING 0x00000004u
-#define PF_IDLE	   0x00000002u
+#define PF_KTHREAD  0x00200000u
+#define PF_EXITING  0x00000004u
+#define PF_DUMPCORE 0x00000200u
+#define PF_IDLE	    0x00000002u
 
 #define VMACACHE_SIZE 4u
 
 enum task_state {
 	TASK_RUNNING,
 	TASK_VFORK_WAIT, /* until its vfork child execs or exits */
+	TASK_DUMP_WAIT,	 /* dumps core, until all whom it killed for that have parked */
+	TASK_PARKED,	 /* exiting, in the middle of exit_mm() until a core has been dumped */
 	TASK_DEAD,	 /* exited; the struct lives until it is switched away from and put */
 };
 
@@ -516,6 +519,7 @@ struct sighand_struct {
 
 struct signal_struct {
 	atomic_t sigcnt;
+	bool group_dump; /* the group dies because its mm is dumped */
 };
 
 struct nsproxy {
@@ -535,6 +539,12 @@ enum ioprio_class {
 struct io_context {
 	atomic_t refcount;
 	u32 ioprio; /* class and level; a child inherits one that has a class */
+};
+
+/* A core dump of an mm, from its dumper's sight: lives in that task. */
+struct core_state {
+	struct task_struct *dumper; /* NULL: none */
+	u32 nr_threads;		    /* killed for it and not parked yet */
 };
 
 struct task_struct {
@@ -562,6 +572,8 @@ struct task_struct {
 	u64 min_flt, maj_flt, nvcsw, nivcsw;
 	u64 clear_child_tid; /* user address that gets 0 when the task leaves its mm, 0: none */
 	bool signal_pending;
+	struct core_state core;
+	bool memdie;	   /* OOM victim, until it has left its mm */
 	bool fatal_signal; /* SIGKILL: the task exits before it does anything else */
 	bool in_execve;
 	struct mempolicy *mempolicy; /* NULL: the default */
@@ -605,7 +617,8 @@ struct mmu_notifier_mm {
 /* get_task_mm() by somebody, or an open file of /proc. A slot without mm is free. */
 struct mm_holder {
 	struct mm_struct *mm;
-	bool users; /* holds mm_users, else mm_count */
+	bool users;		  /* holds mm_users, else mm_count */
+	struct task_struct *user; /* kernel thread that works in the mm meanwhile, or NULL */
 };
 
 #define NR_NOTIFIERS 4u

@@ -72,7 +72,9 @@ struct task_struct;
 
 /*
  * mmap.c and mprotect.c; addresses and lengths in bytes. Return an address or 0, or a negative
- * errno; -EINVAL for a task without an mm. Locks: they take mmap_sem for writing.
+ * errno; -EINVAL for a task without an mm. Locks: they take mmap_sem for writing. With the profile
+ * of 4.7 or later munmap, mprotect, mremap, the mlock family and what madvise does under that lock
+ * can also give -EINTR, with nothing done.
  */
 /*
  * Errors, first that applies (facts §7.8): EINVAL unaligned offset; EBADF no file and not
@@ -218,14 +220,14 @@ struct exec_image {
 /*
  * Replaces the caller's image. 0; or a negative errno with the old image intact; or, past the point
  * of no return, a negative errno with *killed set: the caller has a new mm and must exit.
- * -ENOMEM; -ETXTBSY when a file of it is open for writing; -E2BIG when the arguments are too long
- * or a page of theirs cannot be had; -ENOEXEC when the format's module gives no reference or a
- * segment is malformed; -EINVAL when the image does not fit below the stack; -EFAULT (killed) when
- * the stack cannot grow. A vfork parent is woken at the point of no return. Other tasks on the old
- * mm stay there, but the other threads of the caller's group are gone, also when it fails for want
- * of signal handlers (-ENOMEM) or because of a core dump (-EINTR; facts F-76), after which in
- * addition the vfork parent is awake and the caller's word of sys_set_tid_address() is 0. Source:
- * facts §4.9, §13.2, §19.2, §25.
+ * -ENOMEM; -EBUSY for a kernel thread that uses an mm; -ETXTBSY when a file of it is open for
+ * writing; -E2BIG when the arguments are too long or a page of theirs cannot be had; -ENOEXEC when
+ * the format's module gives no reference or a segment is malformed; -EINVAL when the image does not
+ * fit below the stack; -EFAULT (killed) when the stack cannot grow. A vfork parent is woken at the
+ * point of no return. Other tasks on the old mm stay there, but the other threads of the caller's
+ * group are gone, also when it fails for want of signal handlers (-ENOMEM) or because of a core
+ * dump (-EINTR; facts F-76), after which in addition the vfork parent is awake and the caller's
+ * word of sys_set_tid_address() is 0. Source: facts §4.9, §13.2, §19.2, §25.
  */
 s64 sys_execve(struct ctx *cx, const struct exec_image *image, bool *killed);
 /*
@@ -236,6 +238,25 @@ s64 sys_execve(struct ctx *cx, const struct exec_image *image, bool *killed);
 s64 sys_ioprio_set(struct ctx *cx, u32 ioprio);
 /* Ends cx->curr. It stays current, without an mm, until run_on() puts another task on the CPU. */
 void do_exit(struct ctx *cx);
+/*
+ * The caller begins to dump its mm, as if a signal had ended it. All other tasks of the mm, but no
+ * kernel threads, are killed and wait in the middle of their exit (TASK_PARKED) until
+ * coredump_end(). Until then the caller may do nothing else. One of them that is stopped in the
+ * middle of an exec gets EINTR there, and the caller is in TASK_DUMP_WAIT until it, too, has called
+ * do_exit(). 0; -EINVAL: no mm of its own; -EBUSY: it is being dumped. Source: facts §23, A-71.
+ */
+s64 coredump_begin(struct ctx *cx);
+/*
+ * The dump is done: who waits for that exits, then the caller. As after do_exit() it stays current
+ * until the next run_on(). 0, or -EINVAL: the caller dumps nothing.
+ */
+s64 coredump_end(struct ctx *cx);
+/*
+ * The OOM killer takes the caller: it exits, with all threads of its group and everybody who shares
+ * its mm, kernel threads apart. As after do_exit() it stays current. 0, or -EINVAL and nobody is
+ * killed: no mm of its own. Source: facts §23.
+ */
+s64 oom_kill(struct ctx *cx);
 
 /*
  * Gives a file a new size in pages. 0, or -EINVAL for a file that is not open to write. What is
@@ -301,13 +322,21 @@ void run_on(struct ctx *cx, unsigned int cpu, struct task_struct *tsk);
  * Holders of the caller's mm that outlive it, in slots of the machine. A notifier holds mm_count
  * and is told of every invalidation; a pin holds mm_users (get_task_mm()) or mm_count (an open file
  * of /proc). -EINVAL: no such slot, nothing in it to give back, or no mm to hold; -EBUSY: slot
- * taken. notifier_register(): -ENOMEM, -EINTR. Giving back may be the end of the mm. Source: facts
- * §4.1, §4.2, §10.1.
+ * taken, or a kernel thread works in its mm. notifier_register(): -ENOMEM, -EINTR. Giving back may
+ * be the end of the mm. Source: facts §4.1, §4.2, §10.1.
  */
 s64 notifier_register(struct ctx *cx, u64 slot);
 s64 notifier_unregister(struct ctx *cx, u64 slot);
 s64 mm_pin(struct ctx *cx, u64 slot, bool users);
 s64 mm_unpin(struct ctx *cx, u64 slot);
+/*
+ * The caller, a kernel thread, works in the mm that a slot pins with mm_users: it accesses memory
+ * and maps like a task of it. The slot cannot be given back meanwhile, and the thread neither exec
+ * nor exit. 0; -EINVAL no kernel thread, no such slot, no mappings pinned by it, or no mm in use;
+ * -EBUSY the thread uses one already, or another thread this slot. Source: facts §4.11.
+ */
+s64 kthread_use_mm(struct ctx *cx, u64 slot);
+s64 kthread_unuse_mm(struct ctx *cx);
 
 /* ---- by the bench, outside any task --------------------------------------------------------- */
 

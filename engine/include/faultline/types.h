@@ -104,6 +104,25 @@ static inline void list_del_init(struct list_head *n)
 struct machine;
 struct task_struct;
 
+struct ctx;
+
+enum fl_sync_point {
+#define SYNC(name, what) SYNC_##name,
+#include <faultline/syncs.def>
+#undef SYNC
+	NR_SYNC_POINTS
+};
+
+/*
+ * Lets others act at the named places (syncs.def) of an operation. `reached` is handed the context
+ * of the operation that stopped there. It may run any task under a context of its own, whose sync
+ * is its own affair, and must have put cx->curr back on cx->cpu (run_on()) when it returns.
+ */
+struct fl_sync {
+	void *priv;
+	void (*reached)(void *priv, struct ctx *cx, enum fl_sync_point point);
+};
+
 /*
  * Who acts, where, and for how long. Filled by the caller of a system call; never kept by the
  * engine. `steps` is the budget of the running operation: every loop whose length depends on state
@@ -114,7 +133,15 @@ struct ctx {
 	struct task_struct *curr;
 	unsigned int cpu;
 	u64 steps;
+	const struct fl_sync *sync; /* NULL: nobody is let in */
 };
+
+static inline void fl_sync_at(struct ctx *cx, enum fl_sync_point point)
+{
+	if (__builtin_expect(cx->sync != NULL, 0))
+		cx->sync->reached(cx->sync->priv, cx, point);
+}
+#define sync_point(cx, name) fl_sync_at(cx, SYNC_##name)
 
 enum fl_bug {
 	FL_BUG_INVARIANT, /* a state that the engine's own rules forbid */

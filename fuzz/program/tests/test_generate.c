@@ -57,18 +57,18 @@ static void test_known_seed(void **state)
 {
 	static const char want[] = "# faultline 1\n"
 				   "machine teardown=oldest\n"
-				   "t0: r0 = mmap(w+27p, 15p, rw, private|anon|fixed|growsdown)\n"
-				   "t0: write(r0+9p, 1)\n"
-				   "t0: mbind(brk, 1p, preferred, 1)\n"
-				   "t0: mlock(r0+13p, 2p)\n"
-				   "t0: exec([w+6p, 2p, none], [w+9p, 4p, rwx], brk=w+16p)\n"
-				   "t0: mm_unpin(1)\n"
-				   "t0: io_destroy(w+21p)\n"
-				   "t0: read(w+52p)\n"
-				   "t0: t1 = fork()\n"
-				   "t0: read(w+27p)\n"
-				   "t1: r1 = mmap(0x0, 4p, r, private|anon|32bit)\n"
-				   "t1: t2 = fork() !any:5\n";
+				   "t0: r0 = mmap(w+33p, 2p, rwx, private|anon|fixed)\n"
+				   "t0: r1 = io_setup(0x1ff, r0)\n"
+				   "t0: t1 = vfork()\n"
+				   "t1: exit()\n"
+				   "t0: munlockall()\n"
+				   "t0: munlock(r0+1p, 1p)\n"
+				   "t0: write(r0+1p, 1)\n"
+				   "t0: write(r0+1p, 2)\n"
+				   "t0: madvise(r0+1p, 1p, dofork)\n"
+				   "t0: brk(brk+11p)\n"
+				   "t0: r2 = mmap(0x0, 2p, rx, private|anon)\n"
+				   "t0: read(r2+1p)\n";
 	struct program p;
 	char *text;
 
