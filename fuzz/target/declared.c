@@ -1568,11 +1568,12 @@ static const char *mbind_exception(const struct target *t, const struct op *o, s
  * A stack has grown down to the access, or by its guard page to one page more, and then the page
  * could not be had.
  */
-static const char *stack_exception(const struct target *t, const struct op *o, struct change *c)
+static const char *stack_exception(const struct target *t, const struct op *o, u32 which,
+				   struct change *c)
 {
 	u64 addr;
 
-	if (!target_addr(t, &t->tasks[o->task], &o->args[0], &addr))
+	if (!target_addr(t, &t->tasks[o->task], &o->args[which], &addr))
 		return NULL;
 	addr &= PAGE_MASK;
 	c->kind = CHANGE_MAPPED;
@@ -1593,10 +1594,16 @@ static const char *io_exception(const struct target *t, const struct op *o,
 				const struct outcome *out, struct change *c)
 {
 	u32 which = o->code == OP_io_setup ? 1 : 0;
+	struct change grown = *c;
 	u64 addr;
 
 	if (!target_addr(t, &t->tasks[o->task], &o->args[which], &addr))
 		return NULL;
+	/* a stack may have grown to where that is */
+	if (out->kind == OUT_ERRNO && stack_exception(t, o, which, &grown)) {
+		*c = grown;
+		return "io-stack-grown";
+	}
 	c->kind = CHANGE_PREFIX;
 	c->start = addr;
 	c->end = (addr & PAGE_MASK) + PAGE_SIZE;
@@ -1645,7 +1652,7 @@ static const char *exception_of(const struct target *t, const struct op *o,
 	case OP_write:
 		if (done)
 			return NULL;
-		name = stack_exception(t, o, c);
+		name = stack_exception(t, o, 0, c);
 		if (name || !c->hpage || !c->multiple)
 			return name;
 		/* huge pages that could not be copied were split, and then no small one was left */
