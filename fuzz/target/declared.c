@@ -407,6 +407,9 @@ bool declared_retryable(const struct target *t, u32 op, const struct outcome *ou
 	/* where the old pages have gone there is nothing left to remap */
 	if (o->code == OP_remap_file_pages)
 		return false;
+	/* what is locked has its permissions now, and nobody fetches its pages any more */
+	if (o->code == OP_mprotect && t->tasks[o->task].tsk->mm->locked_vm)
+		return false;
 	if (out->kind == OUT_OK)
 		return t->p->ops[op].code == OP_brk && brk_refused(t, op, out);
 	/* a word that is not cleared stays so */
@@ -1687,7 +1690,8 @@ static const char *exception_of(const struct target *t, const struct op *o,
 		c->kind = CHANGE_PREFIX;
 		c->clear = VM_ACCESS_FLAGS;
 		c->set = o->args[2].val & VM_ACCESS_FLAGS;
-		c->filled = done;
+		/* of what is locked, also before the place of the failure */
+		c->filled = done || value_of(&c->before, F_mm_locked_vm, c->mm);
 		return done ? "mprotect-not-populated" : failed ? "mprotect-prefix" : NULL;
 	case OP_munmap:
 	case OP_swap_out:
