@@ -23,6 +23,7 @@ static int xol_add_vma(struct ctx *cx, struct mm_struct *mm, struct xol_area *ar
 	int ret;
 
 	down_write(cx, &mm->mmap_sem);
+	/* two tasks at the same time: here one is always first */
 	ret = -EALREADY;
 	if (mm->xol_area)
 		goto fail;

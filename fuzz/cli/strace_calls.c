@@ -454,6 +454,44 @@ static int call_range(struct importer *im, struct itask *t, struct strace_event 
 	return 0;
 }
 
+/* Which pages a shared mapping shows is seen by nobody who imports it, but what it takes is. */
+static int call_remap_file_pages(struct importer *im, struct itask *t, struct strace_event *e)
+{
+	struct strace_text flags = {"", 0}, w;
+	u64 addr, len, pgoff, first, size;
+	bool nonblock = false;
+	enum need met;
+	struct op *op;
+	int ret;
+
+	if (e->l.result != STRACE_VALUE)
+		return st_skipped(im, t, e);
+	if (!arg_number(e, 0, &addr) || !arg_number(e, 1, &len) || !arg_number(e, 3, &pgoff))
+		return bad_args(im, e);
+	strace_arg(e->l.args, 4, &flags);
+	while (strace_next_flag(&flags, &w))
+		nonblock |= strace_is(w, "MAP_NONBLOCK");
+	first = addr & PAGE_MASK;
+	size = len & PAGE_MASK;
+	if (!in_range(first, size))
+		return st_unsupported(im, t, e, "address");
+	ret = st_need(im, t, first, first + size, 0, &met);
+	if (ret)
+		return ret;
+	if (met != NEED_MET)
+		return st_dependent(im, t, e);
+	ret = st_emit(im, t, OP_remap_file_pages, &op);
+	if (ret)
+		return ret;
+	op->args[0] = st_number(addr);
+	op->args[1] = st_number(len);
+	op->args[3] = st_number(pgoff);
+	op->args[4] = st_number(nonblock ? MAP_NONBLOCK : 0);
+	st_expect_value(op, 0);
+	im->report->programmed++;
+	return 0;
+}
+
 /* All of the program's memory is not all that was recorded: what the limit says of it differs. */
 static int call_lock_all(struct importer *im, struct itask *t, struct strace_event *e)
 {
@@ -637,12 +675,16 @@ static int call_execve(struct importer *im, struct itask *t, struct strace_event
 }
 
 static const struct call calls[] = {
-	{"mmap", call_mmap},	     {"mmap2", call_mmap},	  {"munmap", call_munmap},
-	{"mprotect", call_mprotect}, {"brk", call_brk},		  {"mremap", call_mremap},
-	{"madvise", call_range},     {"mlock", call_range},	  {"mlock2", call_range},
-	{"munlock", call_range},     {"mlockall", call_lock_all}, {"munlockall", call_lock_all},
-	{"fork", call_fork},	     {"vfork", call_fork},	  {"clone", call_fork},
-	{"clone3", call_fork},	     {"execve", call_execve},	  {"execveat", call_execve},
+	{"mmap", call_mmap},	     {"mmap2", call_mmap},
+	{"munmap", call_munmap},     {"mprotect", call_mprotect},
+	{"brk", call_brk},	     {"mremap", call_mremap},
+	{"madvise", call_range},     {"mlock", call_range},
+	{"mlock2", call_range},	     {"munlock", call_range},
+	{"mlockall", call_lock_all}, {"munlockall", call_lock_all},
+	{"fork", call_fork},	     {"vfork", call_fork},
+	{"clone", call_fork},	     {"remap_file_pages", call_remap_file_pages},
+	{"clone3", call_fork},	     {"execve", call_execve},
+	{"execveat", call_execve},
 };
 
 int st_apply(struct importer *im, struct strace_event *e, struct itask *t)

@@ -416,6 +416,9 @@ bool declared_retryable(const struct target *t, u32 op, const struct outcome *ou
 	/* where the old pages have gone there is nothing left to remap */
 	if (o->code == OP_remap_file_pages)
 		return false;
+	/* what is locked has its permissions now, and nobody fetches its pages any more */
+	if (o->code == OP_mprotect && t->tasks[o->task].tsk->mm->locked_vm)
+		return false;
 	if (out->kind == OUT_OK)
 		return t->p->ops[op].code == OP_brk && brk_refused(t, op, out);
 	/* a word that is not cleared stays so */
@@ -1626,11 +1629,12 @@ static const char *mbind_exception(const struct target *t, const struct op *o, s
  * A stack has grown down to the access, or by its guard page to one page more, and then the page
  * could not be had.
  */
-static const char *stack_exception(const struct target *t, const struct op *o, struct change *c)
+static const char *stack_exception(const struct target *t, const struct op *o, u32 which,
+				   struct change *c)
 {
 	u64 addr;
 
-	if (!target_addr(t, &t->tasks[o->task], &o->args[0], &addr))
+	if (!target_addr(t, &t->tasks[o->task], &o->args[which], &addr))
 		return NULL;
 	addr &= PAGE_MASK;
 	c->kind = CHANGE_MAPPED;
@@ -1651,10 +1655,16 @@ static const char *io_exception(const struct target *t, const struct op *o,
 				const struct outcome *out, struct change *c)
 {
 	u32 which = o->code == OP_io_setup ? 1 : 0;
+	struct change grown = *c;
 	u64 addr;
 
 	if (!target_addr(t, &t->tasks[o->task], &o->args[which], &addr))
 		return NULL;
+	/* a stack may have grown to where that is */
+	if (out->kind == OUT_ERRNO && stack_exception(t, o, which, &grown)) {
+		*c = grown;
+		return "io-stack-grown";
+	}
 	c->kind = CHANGE_PREFIX;
 	c->start = addr;
 	c->end = (addr & PAGE_MASK) + PAGE_SIZE;
@@ -1707,7 +1717,7 @@ static const char *exception_of(const struct target *t, const struct op *o,
 	case OP_write:
 		if (done)
 			return NULL;
-		name = stack_exception(t, o, c);
+		name = stack_exception(t, o, 0, c);
 		if (name || !c->hpage || !c->multiple)
 			return name;
 		/* huge pages that could not be copied were split, and then no small one was left */
@@ -1742,7 +1752,8 @@ static const char *exception_of(const struct target *t, const struct op *o,
 		c->kind = CHANGE_PREFIX;
 		c->clear = VM_ACCESS_FLAGS;
 		c->set = o->args[2].val & VM_ACCESS_FLAGS;
-		c->filled = done;
+		/* of what is locked, also before the place of the failure */
+		c->filled = done || value_of(&c->before, F_mm_locked_vm, c->mm);
 		return done ? "mprotect-not-populated" : failed ? "mprotect-prefix" : NULL;
 	case OP_munmap:
 	case OP_swap_out:

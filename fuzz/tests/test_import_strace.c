@@ -550,6 +550,24 @@ static void test_unsupported(void **state)
 	drop(&im);
 }
 
+static void test_remap_file_pages(void **state)
+{
+	struct imported im;
+
+	(void)state;
+	import(&im, "remap.log");
+	assert_lines(
+		&im,
+		LINES("t0: remap_file_pages(0x7ffff7fb0000, 1p, none, 2) = 0",
+		      "t0: remap_file_pages(0x7ffff7fb1000, 2p, none, 0, nonblock) = 0",
+		      "# t0: skipped: remap_file_pages(0x7ffff7fb0000, 4096, PROT_READ, 2, 0) = "
+		      "-EINVAL",
+		      "t0: remap_file_pages(0x7ffff7f70000, 1p, none, 1) = 0"));
+	assert_int_equal(im.report.unsupported, 0);
+	assert_runs(&im);
+	drop(&im);
+}
+
 static void test_failures(void **state)
 {
 	struct imported im;
@@ -752,6 +770,7 @@ int main(void)
 		cmocka_unit_test(test_exit_group_ends_all),
 		cmocka_unit_test(test_fork),
 		cmocka_unit_test(test_unsupported),
+		cmocka_unit_test(test_remap_file_pages),
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_attached),
 		cmocka_unit_test(test_timestamps_and_escapes),
