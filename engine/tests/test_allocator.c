@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include <faultline/allocator.h>
+#include <faultline/machine.h>
 
 #include "alloc/san.h"
 
@@ -61,7 +61,15 @@ static void test_find(void **state)
 	assert_null(fl_allocator_at(4));
 	for (unsigned int i = 0; fl_allocator_at(i); i++) {
 		const struct fl_allocator_ops *ops = fl_allocator_at(i);
+		struct machine_config cfg;
+		char why[64];
 
+		/* the values of the machine's option are the backends in this order */
+		machine_config_init(&cfg);
+		assert_int_equal(machine_config_set(&cfg, "alloc", 5, ops->name, strlen(ops->name),
+						    why, sizeof(why)),
+				 0);
+		assert_int_equal(cfg.alloc, i);
 		assert_int_equal(ops->abi, FL_ALLOCATOR_ABI);
 		assert_int_equal(ops->size, sizeof(*ops));
 		assert_ptr_equal(fl_allocator_find(ops->name), ops);

@@ -107,11 +107,12 @@ bool differs_between_backends(struct worker *w, const struct program *p,
 			      const struct machine_config *cfg, struct finding *f)
 {
 	const struct session *ses = w->ses;
+	const struct fl_allocator_ops *alloc = ses->shared->alloc;
 	struct steps mine = {.v = calloc(p->nr_ops + 1u, sizeof(struct step))};
 	struct steps theirs = {.v = calloc(p->nr_ops + 1u, sizeof(struct step))};
 	u32 op = UINT32_MAX;
 
-	if (mine.v && theirs.v && !run_on_backend(w, p, cfg, ses->alloc, &mine) &&
+	if (mine.v && theirs.v && !run_on_backend(w, p, cfg, alloc, &mine) &&
 	    !run_on_backend(w, p, cfg, ses->against, &theirs))
 		op = first_difference(&mine, &theirs);
 	if (op != UINT32_MAX) {
@@ -119,7 +120,7 @@ bool differs_between_backends(struct worker *w, const struct program *p,
 		if (ses->plan)
 			fi_plan_print(ses->plan, f->plan, sizeof(f->plan));
 		/* once more, in other machines */
-		f->confirmed = !run_on_backend(w, p, cfg, ses->alloc, &mine) &&
+		f->confirmed = !run_on_backend(w, p, cfg, alloc, &mine) &&
 			       !run_on_backend(w, p, cfg, ses->against, &theirs) &&
 			       first_difference(&mine, &theirs) == op;
 	}

@@ -305,9 +305,9 @@ static void run_total(const struct session *ses)
 		       t->findings, ses->errors, session_seconds(ses),
 		       session_interrupted() ? " (interrupted)" : "");
 		if (t->refills)
-			printf("backend %s asked %" PRIu64
-			       " times for pages of its own (class refill, not in met)\n",
-			       ses->alloc->name, t->refills);
+			printf("for pages of its own (class refill, not in met) the backend asked "
+			       "%" PRIu64 " times\n",
+			       t->refills);
 		return;
 	}
 	json_begin(&j, stdout, "total");

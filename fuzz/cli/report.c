@@ -152,8 +152,8 @@ static void put_command(FILE *out, const struct session *ses, const char *path,
 	}
 	if (ses->machine)
 		put_option(out, "--machine", ses->machine);
-	if (strcmp(ses->alloc->name, "malloc"))
-		put_option(out, "--allocator", ses->alloc->name);
+	if (ses->alloc_name)
+		put_option(out, "--allocator", ses->alloc_name);
 }
 
 static void json_command(struct json *j, const struct session *ses, const char *path,
@@ -197,7 +197,7 @@ static void finding_json(struct session *ses, const char *path, const struct fin
 	json_str(&j, "actual", f->actual);
 	json_str(&j, "file", path);
 	json_str(&j, "build", FAULTLINE_BUILD);
-	json_str(&j, "allocator", ses->alloc->name);
+	json_str(&j, "allocator", ses->shared->alloc ? ses->shared->alloc->name : ses->alloc->name);
 	if (ses->machine)
 		json_str(&j, "machine", ses->machine);
 	json_command(&j, ses, path, rec);

@@ -194,9 +194,11 @@ void worker_target(struct worker *w, const struct program *p, const struct machi
 {
 	struct shared *sh = w->ses->shared;
 
+	/* command line > machine; the option's values are the built-in ones in their order */
+	sh->alloc = w->ses->alloc_name ? w->ses->alloc : fl_allocator_at((unsigned int)cfg->alloc);
 	*opt = (struct target_options){
 		.machine = *cfg,
-		.alloc = w->ses->alloc,
+		.alloc = sh->alloc,
 		.check = w->ses->check,
 		/* only text has lines, and only there somebody meant what is expected */
 		.expectations = p->nr_ops && p->ops[0].line,
@@ -344,6 +346,7 @@ static void reset_shared(struct shared *sh)
 	sh->op = UINT32_MAX;
 	sh->nr_ops = 0;
 	sh->backend = 0;
+	sh->alloc = NULL;
 	memset(&sh->t, 0, sizeof(sh->t));
 	memset(&sh->sweep, 0, sizeof(sh->sweep));
 }

@@ -15,8 +15,9 @@
 #include "target.h"
 
 struct shared {
-	volatile u32 op;      /* running, UINT32_MAX: after the last */
-	volatile u32 nr_ops;  /* of the program, 0: not loaded yet */
+	volatile u32 op;		      /* running, UINT32_MAX: after the last */
+	volatile u32 nr_ops;		      /* of the program, 0: not loaded yet */
+	const struct fl_allocator_ops *alloc; /* of the program's machine */
 	volatile u32 backend; /* function of a loaded backend that runs; see backend_call() */
 	struct fi fi;
 	struct target t;

@@ -164,6 +164,22 @@ class Running(unittest.TestCase):
         self.assertEqual(r.returncode, 1, r.stderr)
         return rows(r)
 
+    # The machine may name a built-in one; --machine goes before the file, --allocator before both.
+    def test_machine_names_it(self):
+        self.write("a.prog", "machine alloc=buddy\n" +
+                   "".join(f"t0: mmap(w+{2 * i}p, 1p, rw, private|anon|fixed)\n" for i in range(60)))
+        path = os.path.join(self.dir.name, "a.prog")
+        for args, asks in (((), True), (("--machine", "alloc=arena"), False),
+                           (("--allocator", "malloc"), False),
+                           (("--machine", "alloc=arena", "--allocator", "buddy"), True)):
+            self.assertEqual(rows(call("run", "--json", *args, path))[-1]["refills"] > 0, asks, args)
+        self.write("a.prog", "machine alloc=guard\nt0: yield() = 5\n")
+        f = rows(call("run", "--json", path))[0]
+        self.assertEqual((f["oracle"], f["allocator"]), ("expect", "guard"))
+        self.assertNotIn("--allocator", f["reproduce"])
+        self.write("a.prog", "machine alloc=mine\n")
+        self.assertEqual(call("run", path).returncode, 2)
+
     # Standard output is the bench's, whatever the backend prints.
     def test_talks(self):
         for args in (("run", "--json", "--allocator", FAULTY, self.dir.name),

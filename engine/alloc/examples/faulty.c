@@ -144,8 +144,9 @@ static void *crash_with_zero(void *inst, unsigned int order, uint32_t gfp)
 
 static void *hang_in_order_5(void *inst, unsigned int order, uint32_t gfp)
 {
-	while (order == 5)
-		pause();
+	if (order == 5)
+		for (;;)
+			pause();
 	return example_page_alloc(inst, order, gfp);
 }
 
