@@ -7,6 +7,7 @@ place cannot be: a place that it does not name, or one that it names and that is
 """
 
 import argparse
+import fnmatch
 import os
 import re
 import shutil
@@ -16,14 +17,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 REASONS = ROOT / "ci" / "coverage.reasons"
-LEAST = 95.0
+LEAST = 95.0  # without the backends, which have a suite of their own: faultline alloc-check
+BACKENDS = "engine/alloc/"
 
 SEEDS = ["corpus/seeds", "corpus/regress"]
 REAL = ["corpus/real"]
 RUNS = [
-    ["sweep", *SEEDS, *REAL],
+    ["sweep", *SEEDS],
     ["run", *SEEDS, *REAL],
-    ["run", "--allocator", "arena", *SEEDS, *REAL],
+    *(["run", "--allocator", a, *SEEDS, *REAL] for a in ("arena", "buddy", "guard")),
     *(["run", "--machine", m, *SEEDS] for m in (
         "levels=2", "levels=2,paravirt=xen,thp=always", "levels=3,kernel_pmd=private",
         "levels=3,kernel_pmd=shared,paravirt=native,ptl_objects=1,thp=always",
@@ -98,7 +100,7 @@ class File:
         return name
 
     def places(self):
-        """Runs of lines that were not reached: [(function, first line of text, [numbers])]."""
+        """Runs of lines that were not reached: [(function, text of the first, [numbers])]."""
         text = (ROOT / self.path).read_text().splitlines()
         out, block = [], []
 
@@ -107,7 +109,11 @@ class File:
                 return
             speaking = [n for n in block if len(re.findall("[A-Za-z]", text[n - 1])) > 4]
             first = (speaking or block)[0]
-            out.append((self.function(block[0]), " ".join(text[first - 1].split()), list(block)))
+            what = " ".join(text[first - 1].split())
+            # a return says little without the question before it
+            if re.match("(return|goto|continue|break)\\b", what) and first > 1:
+                what = " ".join((text[first - 2] + " " + what).split())
+            out.append((self.function(block[0]), what, list(block)))
             block.clear()
 
         for n in sorted(self.lines):
@@ -135,26 +141,37 @@ def parse(lcov):
         elif line.startswith("DA:"):
             n, count = line[3:].split(",")[:2]
             f.lines[int(n)] = f.lines.get(int(n), 0) + int(count)
-    return files
+    for f in files.values():
+        text = (ROOT / f.path).read_text().splitlines()
+        f.lines = {n: c for n, c in f.lines.items() if n <= len(text) and not text[n - 1].startswith("#")}
+    return {p: f for p, f in files.items() if f.lines}
+
+
+class Reason:
+    """A place, each part of it perhaps with the wildcards of a shell, and why it is not reached."""
+
+    def __init__(self, place, why):
+        self.place, self.why, self.used = place, why, 0
+
+    def fits(self, key):
+        return all(p == k or ("*" in p and fnmatch.fnmatchcase(k, p.replace("[", "[[]")))
+                   for p, k in zip(self.place, key))
 
 
 def read_reasons():
-    """{(file, function, text): reason}. A reason is a line that begins with "= "; places follow it."""
-    places, reason = {}, None
+    """A reason is a line that begins with "= "; the places that it is for follow it."""
+    out, why = [], None
     for n, line in enumerate(REASONS.read_text().splitlines() if REASONS.is_file() else [], 1):
         if not line.strip() or line.startswith("#"):
             continue
         if line.startswith("= "):
-            reason = line[2:].strip()
+            why = line[2:].strip()
             continue
         m = re.fullmatch(r"(\S+): (\S+): (.+)", line)
-        if not m or not reason:
+        if not m or not why:
             fail(2, f"{REASONS.name}:{n}: not \"= REASON\" and not \"FILE: FUNCTION: LINE\" below one")
-        key = m.groups()
-        if key in places:
-            fail(2, f"{REASONS.name}:{n}: {key[0]}: {key[1]} is there twice with that line")
-        places[key] = reason
-    return places
+        out.append(Reason(m.groups(), why))
+    return out
 
 
 def main(argv):
@@ -172,31 +189,34 @@ def main(argv):
     if not files:
         fail(3, "llvm-cov shows no line of engine/")
 
-    total = reached = explained = new = 0
-    used = set()
+    count = {True: [0, 0], False: [0, 0]}  # reached and all, of the backends and of the rest
+    explained = new = 0
     for path in sorted(files):
         f = files[path]
         n, hit = len(f.lines), sum(1 for c in f.lines.values() if c)
-        total, reached = total + n, reached + hit
+        for i, k in enumerate((hit, n)):
+            count[path.startswith(BACKENDS)][i] += k
         if not a.new:
             print(f"{100 * hit / n:6.1f} %  {hit:5} of {n:5}  {path}")
         for function, text, lines in f.places():
-            key = (path, function, text)
             span = f"{lines[0]}-{lines[-1]}" if len(lines) > 1 else str(lines[0])
-            if key in reasons:
-                used.add(key)
+            reason = next((r for r in reasons if r.fits((path, function, text))), None)
+            if reason:
+                reason.used += 1
                 explained += len(lines)
                 if not a.new:
-                    print(f"            {span}: {function}: {text}\n                {reasons[key]}")
+                    print(f"            {span}: {function}: {text}\n                {reason.why}")
                 continue
             new += len(lines)
             print(f"NOT REACHED {path}:{span}\n{path}: {function}: {text}")
-    stale = [k for k in reasons if k not in used]
-    for k in stale:
-        print(f"STALE       {k[0]}: {k[1]}: {k[2]}")
-    share = 100 * reached / total
-    print(f"ci/coverage: {share:.1f} % of {total} lines reached, {explained} explained, {new} not; "
-          f"{len(stale)} stale reasons")
+    stale = [r for r in reasons if not r.used]
+    for r in stale:
+        print(f"STALE       {': '.join(r.place)}")
+    hit, n = count[False]
+    both, total = (hit + count[True][0], n + count[True][1])
+    share = 100 * hit / n
+    print(f"ci/coverage: {share:.1f} % of {n} lines reached, {100 * both / total:.1f} % of {total} with the backends; "
+          f"{explained} explained, {new} not, {len(stale)} stale reasons")
     if share < LEAST:
         print(f"ci/coverage: that is less than {LEAST} %")
     return 1 if new or stale or share < LEAST else 0

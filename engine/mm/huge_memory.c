@@ -215,6 +215,7 @@ static bool huge_cow(struct ctx *cx, struct vm_area_struct *vma, u64 haddr, stru
 			     page_tag(pfn_to_page(m, old->pfn + i)));
 	}
 
+	mmu_notifier_invalidate_range_start(cx, mm, haddr, haddr + hpage_size(m));
 	spin_lock(cx, &mm->page_table_lock);
 	/* Nobody may read the old page through this entry once somebody writes the new one. */
 	set_pmd(pmd, idx, 0);
@@ -225,6 +226,7 @@ static bool huge_cow(struct ctx *cx, struct vm_area_struct *vma, u64 haddr, stru
 	else
 		mm->rss_stat[MM_ANONPAGES] += hpage_nr(m);
 	spin_unlock(cx, &mm->page_table_lock);
+	mmu_notifier_invalidate_range_end(cx, mm);
 	put_page(cx, old ? old : m->huge_zero_page);
 	return true;
 }
@@ -273,6 +275,7 @@ static bool do_huge_pmd_wp_page_fallback(struct ctx *cx, struct vm_area_struct *
 	if (!array)
 		return false;
 	pages = array->mem;
+	mmu_notifier_invalidate_range_start(cx, mm, haddr, haddr + hpage_size(cx->m));
 	spin_lock(cx, &mm->page_table_lock);
 	set_pmd(pmd, idx, 0);
 	flush_tlb_range(cx, mm, haddr, haddr + hpage_size(cx->m));
@@ -287,6 +290,7 @@ static bool do_huge_pmd_wp_page_fallback(struct ctx *cx, struct vm_area_struct *
 	pmd_populate(pmd, idx, pgtable);
 	page_remove_rmap(cx, old);
 	spin_unlock(cx, &mm->page_table_lock);
+	mmu_notifier_invalidate_range_end(cx, mm);
 	__free_page(cx, array);
 	put_page(cx, old);
 	return true;

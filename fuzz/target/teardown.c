@@ -111,11 +111,13 @@ static void end_machine(struct target *t, void *arg)
 	t->m = NULL;
 }
 
+/* Is the backend sound, and no less so when all that it caches goes? */
 static u32 backend_check(struct target *t)
 {
 	struct finding f = {.oracle = ORACLE_census, .func = "-"};
 	char why[FL_TEXT];
 
+	t->opt.alloc->drop_caches(t->inst);
 	if (!t->opt.alloc->check(t->inst, why, sizeof(why)))
 		return 0;
 	snprintf(f.what, sizeof(f.what), "the backend is damaged: %s", why);
@@ -126,7 +128,7 @@ static u32 backend_check(struct target *t)
 	return 1;
 }
 
-/* What only the backend knows: does it have back all that it gave, is it sound? */
+/* What only the backend knows: does it have back all that it gave? */
 static u32 backend_census(struct target *t)
 {
 	struct finding f = {.oracle = ORACLE_census, .func = "-"};
@@ -145,8 +147,6 @@ static u32 backend_census(struct target *t)
 		target_report(t, &f);
 		return 1;
 	}
-	/* what is cached goes as well, and leaves it no less sound */
-	t->opt.alloc->drop_caches(t->inst);
 	return backend_check(t);
 }
 
