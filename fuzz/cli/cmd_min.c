@@ -228,7 +228,7 @@ static struct fi_item *only_mark(struct program *p, u32 *op)
 static bool follow_fault(struct min *m, struct program *p)
 {
 	struct fi_item *item;
-	u32 op, tried = 0;
+	u32 op = 0, tried = 0;
 	u64 was;
 
 	item = only_mark(p, &op);
