@@ -21,7 +21,7 @@
 #include <faultline/syscalls.h>
 
 static const char help[] =
-	"usage: faultline bench engine|alloc [OPTION...]\n"
+	"usage: faultline bench engine|alloc|fuzz [OPTION...]\n"
 	"The engine, checks off, beside the host kernel doing the same:\n"
 	"  mmap_munmap.N   a page mapped into a random hole among N VMAs, and unmapped again\n"
 	"  fork_exit.vma   fork and exit of a process, per VMA that it has\n"
@@ -32,6 +32,10 @@ static const char help[] =
 	"  machine         a machine made and thrown away\n"
 	"  program         64 mappings and 8 forks in a fresh machine\n"
 	"  snapshot, restore   of the machine after it, beside making it anew\n"
+	"\n"
+	"An input of fuzz_lifecycle, fuzz: 200 programs of 16 to 32 operations, always the same:\n"
+	"  fuzz.input      beside a target that returns at once; fuzz.op: an operation of it\n"
+	"  fuzz.share.*    what goes to decoding, a fresh machine, the operations, the checks\n"
 	"\n"
 	"  --vmas N,...      numbers of VMAs (default 100,10000,1000000); above 50000 the "
 	"baseline\n"
@@ -353,8 +357,9 @@ int cmd_bench(int argc, char **argv)
 			return option_error("bench", argv);
 		}
 	}
-	if (optind + 1 != argc || (strcmp(argv[optind], "engine") && strcmp(argv[optind], "alloc")))
-		return usage_error("bench", "what to measure: engine or alloc");
+	if (optind + 1 != argc || (strcmp(argv[optind], "engine") &&
+				   strcmp(argv[optind], "alloc") && strcmp(argv[optind], "fuzz")))
+		return usage_error("bench", "what to measure: engine, alloc or fuzz");
 	if (strstr(FAULTLINE_BUILD, "address"))
 		say("bench: built with sanitizers, whose costs are not the engine's or the host's");
 	if (!strcmp(argv[optind], "alloc"))
@@ -363,5 +368,7 @@ int cmd_bench(int argc, char **argv)
 		b.engine.alloc = fl_allocator_find(allocator);
 	if (!b.engine.alloc)
 		return usage_error("bench", "no allocator '%s'", allocator);
+	if (!strcmp(argv[optind], "fuzz"))
+		return bench_fuzz(b.engine.alloc, b.rounds, b.json);
 	return bench_engine(&b);
 }

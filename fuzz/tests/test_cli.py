@@ -98,6 +98,9 @@ class Usage(Cli):
         self.error("sweep", "--mode", "spoon", self.good, code=2, says="spoon")
         self.error("fmt", "--to", "xml", self.good, code=2, says="xml")
         self.error("fmt", self.good, self.wrong, code=2, says="one FILE")
+        self.error("fmt", "--slice", "5-2", self.good, code=2, says="--slice")
+        self.error("fmt", "--slice", "x", self.good, code=2, says="--slice")
+        self.error("fmt", "--dictionary", self.good, code=2, says="no FILE")
         self.error("gen", code=2, says="--seed")
         self.error("gen", "--seed", "x", code=2, says="--seed")
 
@@ -469,6 +472,17 @@ class Programs(Cli):
         for seed in range(20):
             p = self.write("g.prog", self.cli("gen", "--seed", seed).stdout)
             self.rows("run", "--json", p)
+
+    def test_slice(self):
+        """What the operations that are left refer to is there, or something in its place."""
+        out = self.cli("fmt", "--slice", "1-3", "--no-expectations", self.good).stdout.decode()
+        self.assertTrue(out.endswith("cpus=2\nt0: write(w+1p, 0x11)\nt0: t1 = fork() !page:3\n"), out)
+        self.assertEqual(self.cli("fmt", "--slice", "0-99", self.good).stdout, self.cli("fmt", self.good).stdout)
+
+    def test_dictionary(self):
+        lines = self.cli("fmt", "--dictionary").stdout.decode().splitlines()
+        for line in lines[1:]:
+            self.assertRegex(line, r'^\w+="(\\x[0-9a-f]{2}){16}"$')
 
     def test_reference(self):
         self.assertIn(b"| `mprotect` |", self.cli("fmt", "--ops").stdout)
