@@ -361,12 +361,12 @@ static u32 check_kernel_half(struct walk *w, const struct page *pgd)
 	const struct pt_geometry *geo = &w->c->m->geo;
 	const struct page *swapper = w->c->m->init_mm.pgd;
 	bool own_pmd = geo->preallocated_pmds > geo->kernel_boundary;
-	unsigned int same = 0, i;
+	unsigned int all = geo->ptrs[PT_PGD] - geo->kernel_boundary, same = 0;
 	u32 nr = 0;
 
 	if (!own_pmd && same_entries(pgd, swapper, geo->kernel_boundary, geo->ptrs[PT_PGD], &nr))
-		return nr;
-	for (i = geo->kernel_boundary; i < geo->ptrs[PT_PGD]; i++) {
+		same = all;
+	for (unsigned int i = geo->kernel_boundary + same; i < geo->ptrs[PT_PGD]; i++) {
 		pte_t e = pt_get(pgd, i), k = pt_get(swapper, i);
 
 		nr += !pte_none(e);
@@ -377,8 +377,7 @@ static u32 check_kernel_half(struct walk *w, const struct page *pgd)
 			same += e == k;
 		}
 	}
-	chk_eq(w->c, CHK_kernel_entries, __func__, chk_obj(OBJ_MM, w->mm, 0),
-	       i - geo->kernel_boundary, same);
+	chk_eq(w->c, CHK_kernel_entries, __func__, chk_obj(OBJ_MM, w->mm, 0), all, same);
 	return nr;
 }
 
@@ -390,11 +389,9 @@ static void check_pgd_user(struct walk *w, const struct page *pgd)
 
 	if (!user)
 		return;
-	if (same_entries(pgd, user, 0, end, &nr)) {
-		check_nr_entries(w, user, nr);
-		return;
-	}
-	for (unsigned int i = 0; i < end; i++) {
+	if (same_entries(pgd, user, 0, end, &nr))
+		same = end;
+	for (unsigned int i = same; i < end; i++) {
 		same += pt_get(pgd, i) == pt_get(user, i);
 		nr += !pte_none(pt_get(user, i));
 	}
