@@ -1713,12 +1713,12 @@ const char *declared_exception(const struct target *t, u32 op, const struct outc
 			       const struct fl_obs *after, u32 nr_after)
 {
 	const struct op *o = &t->p->ops[op];
-	struct change c = {
-		.before = {before, nr_before},
-		.after = {after, nr_after},
-		.task = t->number,
-		.multiple = t->opt.fi->op_delivered > 1,
-	};
+	struct change split, c = {
+				     .before = {before, nr_before},
+				     .after = {after, nr_after},
+				     .task = t->number,
+				     .multiple = t->opt.fi->op_delivered > 1,
+			     };
 	const char *name;
 
 	c.hpage = t->m->cfg.thp ? (u64)t->m->geo.ptrs[PT_PTE] << PAGE_SHIFT : 0;
@@ -1726,5 +1726,13 @@ const char *declared_exception(const struct target *t, u32 op, const struct outc
 	name = exception_of(t, o, out, &c);
 	if (!name)
 		return NULL;
-	return only_changed(&c) ? name : NULL;
+	split = c;
+	if (only_changed(&c))
+		return name;
+	/* what was to make the hole failed itself, after it had cut a VMA and the huge pages there
+	 */
+	split.kind = CHANGE_SPLIT;
+	if (c.kind == CHANGE_HOLE && out->kind == OUT_ERRNO && c.hpage && only_changed(&split))
+		return "huge-split";
+	return NULL;
 }
