@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ["seeds", "real", "fuzz", "regress"]
 EXIT_CLEAN, EXIT_FINDING, EXIT_USAGE, EXIT_ENVIRONMENT = 0, 1, 2, 3
 SPACE_FLOOR = 256 << 20  # stop fuzzing before the disk is full: both engines lose crashes silently
+MIN_SECONDS = "30"  # for a finding to get small
 MAX_OPS = "512"  # what the harness runs of an input
 # libFuzzer: sanitizer, timeout, out of memory, leak or abort.
 LIBFUZZER_FOUND = {1, 70, 71, 77}
@@ -430,6 +431,17 @@ def run_json(out, name, cmd):
     return rows
 
 
+def minimise(tool, source, prog, bucket, *how):
+    """The smallest program with that finding, in prog. False: none came of it."""
+    try:
+        r = subprocess.run([tool, "min", "--bucket", bucket, "--seconds", MIN_SECONDS, "-o", prog, *how, source],
+                           cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10 * int(MIN_SECONDS),
+                           start_new_session=True)
+    except subprocess.TimeoutExpired:
+        return False
+    return r.returncode == 0 and prog.is_file()
+
+
 def triage(out, tool):
     """Every crash file once through the sanitizer build: same bucket, same bug."""
     known = {f["bucket"]: f for f in read_lines(out / "findings.jsonl") if "bucket" in f}
@@ -455,8 +467,9 @@ def triage(out, tool):
                     known[b]["count"] = known[b].get("count", 1) + 1
                     continue
                 prog = out / "findings" / f"{b}.prog"
-                subprocess.run([tool, "fmt", "--no-expectations", "--to", "text", "-o", prog, p],
-                               stderr=subprocess.DEVNULL)
+                if not minimise(tool, p, prog, b, "--max-ops", MAX_OPS):
+                    subprocess.run([tool, "fmt", "--no-expectations", "--to", "text", "-o", prog, p],
+                                   stderr=subprocess.DEVNULL)
                 f.update(file=str(prog.relative_to(out)), source=name, by="fuzzing", new=True,
                          count=1)
                 known[b] = f
@@ -464,15 +477,26 @@ def triage(out, tool):
     return known
 
 
-def summarise(out, known, sweep_rows, site_rows, old_buckets):
+def minimise_swept(out, tool, row, prog):
+    """A finding of the sweep, in a program of its own: by its fault if that brings it back."""
+    source = ROOT / row["file"]
+    by_run = " run " in row.get("reproduce", "")
+    how = ["--fault", row["plan"]] if by_run and row.get("plan") else ["--sweep"]
+    if minimise(tool, source, prog, row["bucket"], *how):
+        row["reproduce"] = f"faultline {'run' if by_run else 'sweep'} {prog}"
+    else:
+        shutil.copyfile(source, prog)
+    row.update(source=row["file"], file=str(prog.relative_to(out)))
+
+
+def summarise(out, tool, known, sweep_rows, site_rows, old_buckets):
     sessions = read_lines(out / "sessions.jsonl")
     findings = list(known.values())
     for row in sweep_rows:
         if row.get("type") == "finding" and row["bucket"] not in known:
             prog = out / "findings" / f"{row['bucket']}.prog"
             if (ROOT / row["file"]).is_file():
-                shutil.copyfile(ROOT / row["file"], prog)
-                row.update(source=row["file"], file=str(prog.relative_to(out)))
+                minimise_swept(out, tool, row, prog)
             row["by"] = "sweep"
             known[row["bucket"]] = row
             findings.append(row)
@@ -571,7 +595,7 @@ def main(argv):
         say("interrupted; writing the report from what is there")
         known = {f["bucket"]: f for f in read_lines(out / "findings.jsonl") if "bucket" in f}
         sweep_rows, site_rows = read_lines(out / "sweep.jsonl"), read_lines(out / "sites.jsonl")
-    summary = summarise(out, known, sweep_rows, site_rows, old_buckets)
+    summary = summarise(out, asan, known, sweep_rows, site_rows, old_buckets)
     report = subprocess.run(["/usr/bin/python3", ROOT / "reports" / "report.py", out])
     if report.returncode:
         fail(EXIT_ENVIRONMENT, f"the report could not be written; the data is in {out}")

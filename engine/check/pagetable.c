@@ -3,6 +3,8 @@
  */
 #include "checks.h"
 
+const u64 chk_zeroes[CHK_ZEROES];
+
 struct walk {
 	struct chk *c;
 	struct mm_struct *mm;
@@ -338,15 +340,33 @@ static void check_kernel_pmd(struct walk *w, unsigned int idx, pte_t e, pte_t sw
 	check_nr_entries(w, own, nr);
 }
 
+/* Entries [from, end) of both tables, byte for byte; how many of them are not none is in *nr. */
+static bool same_entries(const struct page *a, const struct page *b, unsigned int from,
+			 unsigned int end, u32 *nr)
+{
+	size_t at = (size_t)from << a->entry_shift, len = (size_t)(end - from) << a->entry_shift;
+
+	if (a->entry_shift != b->entry_shift ||
+	    memcmp((const char *)a->mem + at, (const char *)b->mem + at, len) != 0)
+		return false;
+	*nr = 0;
+	for (unsigned int i = chk_next_entry(a, from, end); i < end;
+	     i = chk_next_entry(a, i + 1, end))
+		++*nr;
+	return true;
+}
+
 static u32 check_kernel_half(struct walk *w, const struct page *pgd)
 {
 	const struct pt_geometry *geo = &w->c->m->geo;
 	const struct page *swapper = w->c->m->init_mm.pgd;
 	bool own_pmd = geo->preallocated_pmds > geo->kernel_boundary;
-	unsigned int same = 0, i;
+	unsigned int all = geo->ptrs[PT_PGD] - geo->kernel_boundary, same = 0;
 	u32 nr = 0;
 
-	for (i = geo->kernel_boundary; i < geo->ptrs[PT_PGD]; i++) {
+	if (!own_pmd && same_entries(pgd, swapper, geo->kernel_boundary, geo->ptrs[PT_PGD], &nr))
+		same = all;
+	for (unsigned int i = geo->kernel_boundary + same; i < geo->ptrs[PT_PGD]; i++) {
 		pte_t e = pt_get(pgd, i), k = pt_get(swapper, i);
 
 		nr += !pte_none(e);
@@ -357,8 +377,7 @@ static u32 check_kernel_half(struct walk *w, const struct page *pgd)
 			same += e == k;
 		}
 	}
-	chk_eq(w->c, CHK_kernel_entries, __func__, chk_obj(OBJ_MM, w->mm, 0),
-	       i - geo->kernel_boundary, same);
+	chk_eq(w->c, CHK_kernel_entries, __func__, chk_obj(OBJ_MM, w->mm, 0), all, same);
 	return nr;
 }
 
@@ -370,7 +389,9 @@ static void check_pgd_user(struct walk *w, const struct page *pgd)
 
 	if (!user)
 		return;
-	for (unsigned int i = 0; i < end; i++) {
+	if (same_entries(pgd, user, 0, end, &nr))
+		same = end;
+	for (unsigned int i = same; i < end; i++) {
 		same += pt_get(pgd, i) == pt_get(user, i);
 		nr += !pte_none(pt_get(user, i));
 	}

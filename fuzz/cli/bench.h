@@ -41,6 +41,9 @@ void bench_row(bool json, const char *name, double value, double baseline, const
  * code.
  */
 int bench_alloc(const char *more, u64 rounds, bool json);
+struct fl_allocator_ops;
+/* faultline bench fuzz: an exit code. */
+int bench_fuzz(const struct fl_allocator_ops *alloc, u64 rounds, bool json);
 
 static inline u64 bench_now(void)
 {

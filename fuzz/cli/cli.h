@@ -26,6 +26,7 @@ int exit_worst(int a, int b);
 int cmd_run(int argc, char **argv);
 int cmd_sweep(int argc, char **argv);
 int cmd_sites(int argc, char **argv);
+int cmd_min(int argc, char **argv);
 int cmd_fmt(int argc, char **argv);
 int cmd_gen(int argc, char **argv);
 int cmd_alloc_check(int argc, char **argv);

@@ -21,7 +21,7 @@
 #include <faultline/syscalls.h>
 
 static const char help[] =
-	"usage: faultline bench engine|alloc [OPTION...]\n"
+	"usage: faultline bench engine|alloc|fuzz [OPTION...]\n"
 	"       faultline bench sweep [OPTION...] [FILE...]\n"
 	"The engine, checks off, beside the host kernel doing the same:\n"
 	"  mmap_munmap.N   a page mapped into a random hole among N VMAs, and unmapped again\n"
@@ -33,6 +33,10 @@ static const char help[] =
 	"  machine         a machine made and thrown away\n"
 	"  program         64 mappings and 8 forks in a fresh machine\n"
 	"  snapshot, restore   of the machine after it, beside making it anew\n"
+	"\n"
+	"An input of fuzz_lifecycle, fuzz: 200 programs of 16 to 32 operations, always the same:\n"
+	"  fuzz.input      beside a target that returns at once; fuzz.op: an operation of it\n"
+	"  fuzz.share.*    what goes to decoding, a fresh machine, the operations, the checks\n"
 	"\n"
 	"What a fault point costs in programs of 50 to 3200 operations, whose state is bounded "
 	"(some\n"
@@ -383,9 +387,9 @@ int cmd_bench(int argc, char **argv)
 	const char *what = optind < argc ? argv[optind] : "";
 
 	if (strcmp(what, "sweep") &&
-	    (optind + 1 != argc || (strcmp(what, "engine") && strcmp(what, "alloc"))))
+	    (optind + 1 != argc || (strcmp(what, "engine") && strcmp(what, "alloc") && strcmp(what, "fuzz"))))
 		return usage_error("bench",
-				   "what to measure: engine, alloc, or sweep and programs");
+				   "what to measure: engine, alloc, fuzz, or sweep and programs");
 	if (strstr(FAULTLINE_BUILD, "address"))
 		say("bench: built with sanitizers, whose costs are not the engine's or the host's");
 	sweep.rounds = b.rounds ? b.rounds : 3;
@@ -396,6 +400,8 @@ int cmd_bench(int argc, char **argv)
 		b.engine.alloc = fl_allocator_find(allocator);
 	if (!b.engine.alloc)
 		return usage_error("bench", "no allocator '%s'", allocator);
+	if (!strcmp(what, "fuzz"))
+		return bench_fuzz(b.engine.alloc, b.rounds, b.json);
 	if (!strcmp(what, "engine"))
 		return bench_engine(&b);
 	sweep.alloc = b.engine.alloc;

@@ -13,6 +13,7 @@ static const struct {
 	{"run", "run programs", cmd_run},
 	{"sweep", "fail every request that programs make, one at a time", cmd_sweep},
 	{"sites", "the fault sites, with what programs reached of them", cmd_sites},
+	{"min", "the smallest program that still makes a finding", cmd_min},
 	{"fmt", "a program as canonical text or as bytes", cmd_fmt},
 	{"gen", "a random program", cmd_gen},
 	{"alloc-check", "hold the contract of an allocator against one", cmd_alloc_check},

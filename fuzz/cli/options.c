@@ -131,12 +131,18 @@ static int take_option(struct session *ses, const struct command *cmd, int c, ch
 bool session_begin(struct session *ses, const struct command *cmd, int argc, char **argv,
 		   int *status)
 {
+	const char *shorts = "h";
 	int c;
+
+	/* -o is --output where there is that */
+	for (const struct option *o = cmd->options; o->name; o++)
+		if (!strcmp(o->name, "output"))
+			shorts = "ho:";
 
 	*status = session_init(ses, cmd->name);
 	if (*status)
 		return false;
-	while ((c = getopt_long(argc, argv, "h", cmd->options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, shorts, cmd->options, NULL)) != -1) {
 		if (c == 'h') {
 			fputs(cmd->help, stdout);
 			*status = session_exit(ses, EXIT_CLEAN);

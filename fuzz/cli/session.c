@@ -247,6 +247,10 @@ static void take_record(struct session *ses, const char *path, enum record_type 
 	clear_progress(ses);
 	switch (type) {
 	case REC_FINDING:
+		if (ses->probe_fn) {
+			ses->probe_fn(ses->probe_priv, &((const struct finding_record *)data)->f);
+			return;
+		}
 		note_bucket(ses, data);
 		report_finding(ses, path, data);
 		break;
@@ -608,6 +612,39 @@ static void crashed(struct session *ses, const char *path, struct supervised *s,
 		take_described(ses, path, &(struct finding_record){.f = first});
 }
 
+int session_probe(struct session *ses, const char *path, job_fn job, const void *arg, finding_fn fn,
+		  void *priv)
+{
+	job_fn old_job = ses->job;
+	const void *old_arg = ses->job_arg;
+	struct supervised s = {0};
+	struct file_result res = {0};
+	struct finding f;
+	int status = 0;
+
+	ses->job = job;
+	ses->job_arg = arg;
+	ses->probe_fn = fn;
+	ses->probe_priv = priv;
+	if (ses->isolate) {
+		status = supervise(ses, path, &s, &res);
+		if (!status && !interrupted && died(&s)) {
+			crash_finding(ses, &s, &f);
+			fn(priv, &f);
+		}
+		crash_free(&s.report);
+	} else {
+		struct worker w = {.ses = ses, .path = path, .fd = -1};
+
+		reset_shared(ses->shared);
+		job(&w, &res);
+	}
+	ses->probe_fn = NULL;
+	ses->job = old_job;
+	ses->job_arg = old_arg;
+	return status;
+}
+
 /* ---- all files ------------------------------------------------------------------------------ */
 
 static void add_total(struct session *ses, const struct file_result *res)
@@ -692,16 +729,22 @@ const char *verdict_name(const struct file_result *res)
 	return res->cut ? "interrupted" : "clean";
 }
 
-int session_run(struct session *ses, const struct file_list *files)
+void session_catch_interrupts(const struct session *ses)
 {
 	const struct sigaction act = {.sa_handler = on_interrupt};
+
+	if (!ses->isolate)
+		return;
+	sigaction(SIGINT, &act, NULL);
+	sigaction(SIGTERM, &act, NULL);
+}
+
+int session_run(struct session *ses, const struct file_list *files)
+{
 	bool need_stdin = false;
 
 	ses->nr_files = files->nr;
-	if (ses->isolate) {
-		sigaction(SIGINT, &act, NULL);
-		sigaction(SIGTERM, &act, NULL);
-	}
+	session_catch_interrupts(ses);
 	for (size_t i = 0; i < files->nr; i++)
 		need_stdin |= !strcmp(files->paths[i], "-");
 	if (need_stdin && copy_stdin()) {

@@ -107,6 +107,9 @@ struct session {
 	bool forked;	      /* this file's sweep makes a child per point */
 	bool prefix;	      /* this file's program is cut off before it dies: at max_ops */
 
+	finding_fn probe_fn; /* findings go there and nowhere else, or NULL */
+	void *probe_priv;
+
 	struct shared *shared;
 	int status;
 	u64 started; /* ns */
@@ -125,7 +128,15 @@ int session_init(struct session *ses, const char *command);
 /* Works through the list; returns the status. The total is the caller's to print. */
 int session_run(struct session *ses, const struct file_list *files);
 void session_end(struct session *ses);
+/*
+ * Runs a job once, in a child of its own unless the session does without, and gives its findings,
+ * a crash among them, to fn; nothing is reported or counted. 0 or EXIT_ENV.
+ */
+int session_probe(struct session *ses, const char *path, job_fn job, const void *arg, finding_fn fn,
+		  void *priv);
 double session_seconds(const struct session *ses);
+/* From now on Ctrl-C is noted and ends the child at work, not this process. */
+void session_catch_interrupts(const struct session *ses);
 /* True once Ctrl-C was pressed. */
 bool session_interrupted(void);
 

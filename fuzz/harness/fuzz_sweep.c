@@ -11,9 +11,9 @@
 #include "sweep.h"
 
 /* A sweep runs an operation as often as it makes requests, so both are few. */
-#define SWEEP_OPS      24u
-#define SWEEP_TASKS    12u
-#define SWEEP_ATTEMPTS 2000u
+#define SWEEP_OPS      16u
+#define SWEEP_TASKS    8u
+#define SWEEP_ATTEMPTS 400u
 
 const struct harness harness = {
 	.name = "fuzz_sweep",

@@ -10,15 +10,22 @@
 
 #include "draw.h"
 #include "mutate.h"
+#include "shrink.h"
 
 #define MAX_OUT	      (64u << 10)
 #define BYTES_PERCENT 6u
+#define MAX_TRIM      200 /* proposals for one input */
 
 struct mutator {
 	u64 rng;
 	u8 out[MAX_OUT];
 	u32 done[NR_MUTATIONS]; /* by the last call */
 	char text[256];
+	/* Of an input that is being trimmed. */
+	struct shrink shrink;
+	struct program *cand;
+	bool trimming;
+	int nr_trims;
 };
 
 void *afl_custom_init(void *afl, unsigned int seed);
@@ -26,6 +33,9 @@ void afl_custom_deinit(void *data);
 size_t afl_custom_fuzz(void *data, unsigned char *buf, size_t size, unsigned char **out,
 		       unsigned char *add, size_t add_size, size_t max_size);
 const char *afl_custom_describe(void *data, size_t max);
+int afl_custom_init_trim(void *data, unsigned char *buf, size_t size);
+size_t afl_custom_trim(void *data, unsigned char **out);
+int afl_custom_post_trim(void *data, unsigned char success);
 size_t afl_custom_post_process(void *data, unsigned char *buf, size_t size, unsigned char **out);
 
 void *afl_custom_init(void *afl, unsigned int seed)
@@ -38,8 +48,16 @@ void *afl_custom_init(void *afl, unsigned int seed)
 	return m;
 }
 
+static void end_trim(struct mutator *m)
+{
+	if (m->trimming)
+		shrink_end(&m->shrink);
+	m->trimming = false;
+}
+
 void afl_custom_deinit(void *data)
 {
+	end_trim(data);
 	free(data);
 }
 
@@ -91,6 +109,51 @@ const char *afl_custom_describe(void *data, size_t max)
 	if (!len)
 		snprintf(m->text, room, "bytes");
 	return m->text;
+}
+
+/*
+ * Trimming leaves operations out, as the minimiser does, while the coverage stays. The number of
+ * steps says only whether there is one more.
+ */
+int afl_custom_init_trim(void *data, unsigned char *buf, size_t size)
+{
+	struct mutator *m = data;
+	struct program p;
+
+	end_trim(m);
+	if (program_decode(&p, buf, size))
+		return 0;
+	m->trimming = !shrink_begin(&m->shrink, &p, true);
+	program_free(&p);
+	m->nr_trims = 0;
+	m->cand = m->trimming ? shrink_next(&m->shrink) : NULL;
+	return m->cand ? 1 : 0;
+}
+
+size_t afl_custom_trim(void *data, unsigned char **out)
+{
+	struct mutator *m = data;
+	u8 *bytes;
+	size_t len = 0;
+
+	*out = m->out;
+	if (program_encode(m->cand, &bytes, &len))
+		return 0;
+	if (len <= MAX_OUT)
+		memcpy(m->out, bytes, len);
+	free(bytes);
+	return len <= MAX_OUT ? len : 0;
+}
+
+int afl_custom_post_trim(void *data, unsigned char success)
+{
+	struct mutator *m = data;
+
+	shrink_judge(&m->shrink, success);
+	if (++m->nr_trims >= MAX_TRIM)
+		return 1;
+	m->cand = shrink_next(&m->shrink);
+	return m->cand ? 0 : 1;
 }
 
 /* Whatever changed it, a record that is cut short says less than one that is not there. */
