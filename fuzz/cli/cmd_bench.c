@@ -387,7 +387,8 @@ int cmd_bench(int argc, char **argv)
 	const char *what = optind < argc ? argv[optind] : "";
 
 	if (strcmp(what, "sweep") &&
-	    (optind + 1 != argc || (strcmp(what, "engine") && strcmp(what, "alloc") && strcmp(what, "fuzz"))))
+	    (optind + 1 != argc ||
+	     (strcmp(what, "engine") && strcmp(what, "alloc") && strcmp(what, "fuzz"))))
 		return usage_error("bench",
 				   "what to measure: engine, alloc, fuzz, or sweep and programs");
 	if (strstr(FAULTLINE_BUILD, "address"))

@@ -41,8 +41,8 @@ void *target_create_inst(struct target *t);
 /* How many names of a kind there is room for: one at least. */
 u32 target_names(const struct program *p, enum def_kind kind);
 /*
- * Does the task, or a thread of its group, or with sharers anybody who shares its mm, want a word to
- * be cleared?
+ * Does the task, or a thread of its group, or with sharers anybody who shares its mm, want a word
+ * to be cleared?
  */
 bool target_clears_tid(const struct target *t, const struct task_struct *tsk, bool sharers);
 /* What was running is thrown away, whatever state it is in: the backend frees what it gave out. */
