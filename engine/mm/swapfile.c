@@ -526,6 +526,8 @@ static int try_to_unuse(struct ctx *cx)
 		STEP(cx);
 		if (!si->swap_map[slot])
 			continue;
+		if (fl_should_fail(cx, SITE_swapoff_signal, GFP_KERNEL) || cx->curr->signal_pending)
+			return -EINTR;
 		page = swapin(cx, slot, SITE_swapoff_page, &major);
 		if (!page)
 			return -ENOMEM;

@@ -194,6 +194,7 @@ static const struct row {
 	{OP_exec, SITE_pte_alloc_ctor, OUT_KILLED, ENOMEM},
 	{OP_exec, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_swap_out, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_swapoff, SITE_swapoff_signal, OUT_ERRNO, EINTR},
 	{OP_swapoff, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_modify_ldt, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_notifier_register, SITE_mm_take_all_locks, OUT_ERRNO, EINTR},

@@ -194,7 +194,8 @@ s64 do_fork_tid(struct ctx *cx, u32 clone_flags, u64 child_tid, struct task_stru
 s64 sys_set_tid_address(struct ctx *cx, u64 addr);
 /*
  * A signal for the caller arrives, or has been dealt with: while one is pending a fork gives
- * ERESTARTNOINTR, and whoever takes all locks of an mm EINTR. Source: facts §12 F-29, F-75.
+ * ERESTARTNOINTR, and taking all locks of an mm, or swapoff, EINTR. Source: facts §12 F-29, F-75,
+ * §20.
  */
 void set_signal_pending(struct ctx *cx, bool pending);
 /* A kernel thread: a task that never has an mm. It shares files and directories with the caller. */
@@ -277,7 +278,7 @@ s64 sys_seal_write(struct ctx *cx, struct file *file);
 s64 sys_swap_out(struct ctx *cx, u64 addr);
 /*
  * Brings everything back in and does without swap from now on. 0; -EINVAL there is none; -ENOMEM
- * not enough memory: part of it may be back in.
+ * not enough memory, -EINTR a signal is pending: part of it may be back in.
  */
 s64 sys_swapoff(struct ctx *cx);
 /*
