@@ -690,6 +690,14 @@ static enum op_code pick_op(struct gen *g)
 	return (enum op_code)i;
 }
 
+/* Does the first task, which most of a program is about, live in the task's image? */
+static bool shares_first(struct gen *g, const struct live_task *t)
+{
+	const struct live_task *first = find_task(g, 0);
+
+	return first && first->image == t->image;
+}
+
 /* Is this operation worth a line now? */
 static bool fits(struct gen *g, const struct live_task *t, enum op_code code)
 {
@@ -699,7 +707,7 @@ static bool fits(struct gen *g, const struct live_task *t, enum op_code code)
 	case OP_coredump:
 	case OP_oom_kill:
 		/* with all that share the image goes most of what there is to do */
-		return g->nr_tasks > 1 && (t->image != g->tasks[0].image || chance(g, 2));
+		return g->nr_tasks > 1 && !shares_first(g, t);
 	case OP_exit:
 		return g->nr_tasks > 1 && (t->ref != 0 || chance(g, 10));
 	case OP_close:

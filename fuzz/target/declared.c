@@ -435,6 +435,8 @@ enum known_field {
 	F_module_refcnt,
 	F_task_state,
 	F_task_flags,
+	F_task_core_dumper,
+	F_mm_core_state,
 	F_task_mm,
 	F_task_parent,
 	F_task_vfork_parent,
@@ -478,6 +480,8 @@ static const char *const known_fields[NR_KNOWN_FIELDS][2] = {
 	[F_module_refcnt] = {"module", "refcnt"},
 	[F_task_state] = {"task", "state"},
 	[F_task_flags] = {"task", "flags"},
+	[F_task_core_dumper] = {"task", "core_dumper"},
+	[F_mm_core_state] = {"mm", "core_state"},
 	[F_task_mm] = {"task", "mm"},
 	[F_task_parent] = {"task", "parent"},
 	[F_task_vfork_parent] = {"task", "vfork_parent"},
@@ -819,6 +823,7 @@ static bool same_task(const struct change *c, u32 task)
 			want = a->val;
 			break;
 		case F_task_parent:
+		case F_task_core_dumper:
 			want = task_after(c, b->val);
 			break;
 		case F_task_vfork_parent:
@@ -955,6 +960,9 @@ static bool same_fields(const struct change *c, u32 mm, u32 now)
 			return !b && !a;
 		want = b->val;
 		switch (field_of(b)) {
+		case F_mm_core_state:
+			want = task_after(c, b->val);
+			break;
 		case F_mm_owner:
 			want = task_after(c, b->val);
 			if (is_gone(c, b->val) || (c->new_mm && b->val == c->task))
