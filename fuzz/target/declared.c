@@ -1402,6 +1402,7 @@ static bool same_huge(const struct change *c, u32 mm, u32 now)
 				return false;
 		if (!b || b->key != key)
 			return false;
+		b = next_of(&c->before, "pmd", mm, &ib);
 	}
 	return true;
 }
