@@ -574,6 +574,9 @@ void page_add_anon_rmap(struct page *page, struct vm_area_struct *vma, u64 addr,
  * page; what was done by then stays done.
  */
 int try_to_unmap(struct ctx *cx, struct page *page);
+/* Drops a lazily freed page from all who map it. False, and nothing done: somebody has written to
+ * it. */
+bool try_to_discard(struct ctx *cx, struct page *page);
 /* Does a locked VMA map it? */
 bool page_is_locked_in(struct ctx *cx, struct page *page);
 

@@ -577,6 +577,9 @@ static void check_page(struct chk *c, const struct page *page)
 		 !page->block || (page->block->block == page->block &&
 				  page->pfn - page->block->pfn < hpage_nr(c->m)),
 		 "part of the block that it was made with", "of none that it can be part of");
+	chk_true(c, CHK_page_lazyfree, __func__, obj,
+		 !page->lazyfree || (page->type == PAGE_ANON && !page->order && !page->swap),
+		 "a small anonymous page outside the swap cache", "another one");
 	if (page->type == PAGE_ANON && page->_mapcount > 0)
 		chk_true(c, CHK_memcg_page, __func__, obj, !page->memcg == !c->m->cfg.memcg,
 			 "charged to a group, where there are groups", "not so");

@@ -438,6 +438,9 @@ static void observe_pte(struct table_walk *w, u64 addr, pte_t e)
 		    ? 0
 		    : page_number(o, page, index_of(page)));
 	obs(o, OBS_pte_bits, w->mm, addr, e & ~hidden);
+	/* where the entry is dirty it does not matter what was said before */
+	if (page->lazyfree && !(e & _PAGE_DIRTY))
+		obs(o, OBS_pte_lazyfree, w->mm, addr, 1);
 	obs(o, OBS_pte_raw_bits, w->mm, addr, e & ~_PAGE_PFN_MASK);
 }
 
@@ -1262,6 +1265,7 @@ static bool is_layout(const struct fl_obs *rec)
 	switch ((enum obs_field)rec->field) {
 	case OBS_pte_page:
 	case OBS_pte_bits:
+	case OBS_pte_lazyfree:
 	case OBS_pmd_huge:
 	case OBS_page_type:
 	case OBS_page_tag:

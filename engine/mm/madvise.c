@@ -24,6 +24,8 @@ static bool madvise_behavior_valid(const struct ctx *cx, u32 behavior)
 	case MADV_MERGEABLE:
 	case MADV_UNMERGEABLE:
 		return cx->m->cfg.ksm;
+	case MADV_FREE:
+		return differs(cx, DIFF_madv_free);
 	default:
 		return false;
 	}
@@ -32,7 +34,8 @@ static bool madvise_behavior_valid(const struct ctx *cx, u32 behavior)
 /* Those that only touch pages let others read the VMAs meanwhile. */
 static bool madvise_need_mmap_write(u32 behavior)
 {
-	return behavior != MADV_WILLNEED && behavior != MADV_DONTNEED && behavior != MADV_REMOVE;
+	return behavior != MADV_WILLNEED && behavior != MADV_DONTNEED && behavior != MADV_REMOVE &&
+	       behavior != MADV_FREE;
 }
 
 /* The flags that vma is advised to have, or -EINVAL, or -ENOMEM for want of a daemon's slot. */
@@ -131,6 +134,69 @@ static int madvise_dontneed(struct ctx *cx, struct vm_area_struct *vma,
 	return 0;
 }
 
+/* Locks: page_table_lock. */
+static void madvise_free_pte(struct ctx *cx, struct mm_struct *mm, struct page *pt,
+			     unsigned int idx)
+{
+	pte_t pte = pt_get(pt, idx);
+	struct page *page;
+
+	STEP(cx);
+	if (is_swap_pte(pte)) {
+		pt_set(pt, idx, 0);
+		mm->rss_stat[MM_SWAPENTS]--;
+		free_swap_and_cache(cx, pte_to_swp_entry(pte));
+		return;
+	}
+	if (!pte_present(pte) || pte & _PAGE_SPECIAL)
+		return;
+	page = pfn_to_page(cx->m, pte_pfn(pte));
+	BUG_ON(cx, !page || page->type != PAGE_ANON);
+	/* of what others have, too, it is not known what they have written */
+	if (page->_mapcount != 1 || (page->swap && !try_to_free_swap(cx, page)))
+		return;
+	page->lazyfree = true;
+	pt_set(pt, idx, pte & ~(_PAGE_DIRTY | _PAGE_ACCESSED));
+}
+
+/*
+ * Pages that reclaim may drop instead of writing them out, until they are written again; what is in
+ * swap goes now. A huge page is split first, which 6.18 does only where a part is meant.
+ */
+static int madvise_free(struct ctx *cx, struct vm_area_struct *vma, struct vm_area_struct **prev,
+			u64 start, u64 end)
+{
+	struct mm_struct *mm = vma->vm_mm;
+	u64 addr, extent;
+
+	*prev = vma;
+	if (vma->vm_flags & (VM_LOCKED | VM_PFNMAP) || !vma_is_anonymous(vma))
+		return -EINVAL;
+	update_hiwater_rss(mm);
+	mmu_notifier_invalidate_range_start(cx, mm, start, end);
+	for (addr = start; addr < end; addr += extent) {
+		struct page *pt;
+
+		STEP(cx);
+		if (cx->m->cfg.thp)
+			split_huge_page_pmd(cx, mm, addr);
+		extent = min_u64(pte_table_span(cx->m, mm, addr, &pt), end - addr);
+		if (cx->m->cfg.thp)
+			extent = min_u64(extent,
+					 hpage_size(cx->m) - (addr & (hpage_size(cx->m) - 1)));
+		if (!pt || !pt->nr_entries)
+			continue;
+		spin_lock(cx, &mm->page_table_lock);
+		for (u64 off = 0; off < extent; off += PAGE_SIZE)
+			madvise_free_pte(cx, mm, pt, pt_index(&cx->m->geo, PT_PTE, addr + off));
+		spin_unlock(cx, &mm->page_table_lock);
+	}
+	/* The next store has to mark its entry again. */
+	flush_tlb_range(cx, mm, start, end);
+	mmu_notifier_invalidate_range_end(cx, mm);
+	return 0;
+}
+
 /* Punches a hole into the object: whoever maps it finds zeroes there. Files here have no holes. */
 static int madvise_remove(struct ctx *cx, struct vm_area_struct *vma, struct vm_area_struct **prev,
 			  u64 start, u64 end)
@@ -163,6 +229,8 @@ static int madvise_vma(struct ctx *cx, struct vm_area_struct *vma, struct vm_are
 		return madvise_willneed(cx, vma, prev, start, end);
 	case MADV_DONTNEED:
 		return madvise_dontneed(cx, vma, prev, start, end);
+	case MADV_FREE:
+		return madvise_free(cx, vma, prev, start, end);
 	default:
 		return madvise_behavior(cx, vma, prev, start, end, behavior);
 	}

@@ -369,3 +369,61 @@ int try_to_unmap(struct ctx *cx, struct page *page)
 	BUG_ON(cx, !ret && page->_mapcount);
 	return ret;
 }
+
+/* Where vma has the page: its table and index, or NULL. */
+static struct page *page_entry(struct ctx *cx, const struct page *page,
+			       const struct vm_area_struct *vma, unsigned int *idx)
+{
+	u64 addr = vma->vm_start + ((page->index - vma->vm_pgoff) << PAGE_SHIFT);
+	struct page *pt = pte_lookup(cx->m, vma->vm_mm, addr);
+	pte_t pte;
+
+	if (!pt)
+		return NULL;
+	*idx = pt_index(&cx->m->geo, PT_PTE, addr);
+	pte = pt_get(pt, *idx);
+	return pte_present(pte) && pte_pfn(pte) == page->pfn ? pt : NULL;
+}
+
+static void discard_one(struct ctx *cx, struct page *page, struct vm_area_struct *vma,
+			struct page *pt, unsigned int idx)
+{
+	struct mm_struct *mm = vma->vm_mm;
+
+	spin_lock(cx, &mm->page_table_lock);
+	pt_set(pt, idx, 0);
+	flush_tlb_page(cx, mm, vma->vm_start + ((page->index - vma->vm_pgoff) << PAGE_SHIFT));
+	update_hiwater_rss(mm);
+	mm->rss_stat[MM_ANONPAGES]--;
+	page_remove_rmap(cx, page);
+	put_page(cx, page);
+	spin_unlock(cx, &mm->page_table_lock);
+}
+
+bool try_to_discard(struct ctx *cx, struct page *page)
+{
+	struct rb_root *tree = &page->anon_vma->rb_root;
+	struct anon_vma *root = page->anon_vma->root;
+	struct anon_vma_chain *avc;
+	bool dirty = false;
+	unsigned int idx;
+	struct page *pt;
+
+	down_read(cx, &root->rwsem);
+	for (avc = anon_vma_interval_tree_first(tree, page->index, page->index); avc;
+	     avc = anon_vma_interval_tree_next(avc, page->index, page->index)) {
+		STEP(cx);
+		pt = page_entry(cx, page, avc->vma, &idx);
+		dirty |= pt && pt_get(pt, idx) & _PAGE_DIRTY;
+	}
+	for (avc = anon_vma_interval_tree_first(tree, page->index, page->index); avc && !dirty;
+	     avc = anon_vma_interval_tree_next(avc, page->index, page->index)) {
+		STEP(cx);
+		pt = page_entry(cx, page, avc->vma, &idx);
+		if (pt)
+			discard_one(cx, page, avc->vma, pt, idx);
+	}
+	up_read(cx, &root->rwsem);
+	BUG_ON(cx, !dirty && page->_mapcount);
+	return !dirty;
+}

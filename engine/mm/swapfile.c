@@ -368,6 +368,8 @@ void add_to_swap_cache(struct ctx *cx, struct page *page, u32 slot)
 
 	BUG_ON(cx, page->swap || s->page);
 	get_page(cx, page);
+	/* by its slot it can be had again: so it is no longer the entries that say it is wanted */
+	page->lazyfree = false;
 	page->swap = slot;
 	s->page = page;
 }
@@ -571,8 +573,16 @@ s64 sys_swapoff(struct ctx *cx)
 static int swap_out_page(struct ctx *cx, struct page *page, u64 addr)
 {
 	struct swap_info *si = &cx->m->swap;
+	bool discarded;
 	int err;
 
+	if (page->lazyfree) {
+		get_page(cx, page);
+		discarded = try_to_discard(cx, page);
+		put_page(cx, page);
+		if (discarded)
+			return 0;
+	}
 	if (!page->swap) {
 		u32 slot = get_swap_page(cx);
 

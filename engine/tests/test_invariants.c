@@ -809,6 +809,11 @@ static void break_policy_of_task(struct world *w)
 	POKE(w, w->anon->vm_policy->refcnt.counter, 2);
 }
 
+static void break_page_lazyfree(struct world *w)
+{
+	POKE(w, page_of(w, w->mm, 8)->lazyfree, true);
+}
+
 static void break_memcg_page(struct world *w)
 {
 	POKE(w, page_of(w, w->mm, 2)->memcg, 0);
@@ -1247,6 +1252,8 @@ static const struct breakage breakages[] = {
 	{"module_refs", "module of binary format 0", "2", "3", break_module_refs, false, NULL},
 	{"policy_refs", ANON, "1", "2", break_policy_refs, true, NULL},
 	{"policy_refs", "task pid 2", "1", "2", break_policy_of_task, false, NULL},
+	{"page_lazyfree", NULL, "a small anonymous page outside the swap cache", NULL,
+	 break_page_lazyfree, false, NULL},
 	{"memcg_page", NULL, "charged to a group, where there are groups", "not so",
 	 break_memcg_page, false, NULL},
 	{"memcg_page", NULL, "0", "1", break_memcg_file, false, NULL},

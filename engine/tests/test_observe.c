@@ -583,13 +583,17 @@ static void no_field_is_idle(void **state)
 	(void)state;
 	assert_true(fl_nr_obs_fields <= ARRAY_SIZE(semantic.by_field));
 	for (unsigned int i = 0; i < 3; i++) {
-		static const char *const options[] = {"swap=16", "levels=3 vdso=1", "thp=always"};
+		static const char *const options[] = {
+			"swap=16", "levels=3 vdso=1 profile=linux-6.18", "thp=always"};
 
 		world_create(&w, options[i]);
 		do_read_ahead(&w);
 		khugepaged_scan(&w.fx.cx);
 		world_add_aio(&w);
 		world_add_uprobes(&w);
+		if (w.m->cfg.profile)
+			assert_int_equal(sys_madvise(&w.fx.cx, fx_addr(2), PAGE_SIZE, MADV_FREE),
+					 0);
 		fl_observe(w.m, false, count_record, &semantic);
 		fl_observe(w.m, true, count_record, &strict);
 		while (w.m->daemons[KHUGEPAGED].cursor)

@@ -1150,13 +1150,34 @@ static s64 hugepage_shared(struct fixture *fx)
 
 static s64 advice_of_later(struct fixture *fx)
 {
-	static const u32 later[] = {8, 18, 19, 20, 21, 22, 23, 24, 25, 102, 103};
+	static const u32 later[] = {18, 19, 20, 21, 22, 23, 24, 25, 102, 103};
 
 	map(fx, 0, 1, RW);
 	for (unsigned int i = 0; i < ARRAY_SIZE(later); i++)
 		if (advise(fx, 0, 1, later[i]) != -EINVAL)
 			return later[i];
 	return -EINVAL;
+}
+
+static s64 free_plain(struct fixture *fx)
+{
+	map(fx, 0, 1, RW);
+	return advise(fx, 0, 1, MADV_FREE);
+}
+
+static s64 free_shared(struct fixture *fx)
+{
+	if (mmap_at(fx, 0, 1, RW, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, NULL) != 0)
+		return 1;
+	return advise(fx, 0, 1, MADV_FREE);
+}
+
+static s64 free_locked(struct fixture *fx)
+{
+	map(fx, 0, 1, RW);
+	if (sys_mlock(&fx->cx, fx_addr(0), PAGE_SIZE))
+		return 1;
+	return advise(fx, 0, 1, MADV_FREE);
 }
 
 static const struct {
@@ -1227,6 +1248,9 @@ static const struct {
 	{"max_map_count, munmap", count_munmap, {-ENOMEM, -ENOMEM}},
 	{"max_map_count, mprotect", count_mprotect, {-ENOMEM, -ENOMEM}},
 	{"max_map_count, madvise", count_madvise, {-EAGAIN, -EAGAIN}},
+	{"madvise(FREE)", free_plain, {-EINVAL, 0}},
+	{"madvise(FREE) of shared memory", free_shared, {-EINVAL, -EINVAL}},
+	{"madvise(FREE) of locked memory", free_locked, {-EINVAL, -EINVAL}},
 	{"max_map_count, mlock", count_mlock, {-ENOMEM, -ENOMEM}},
 	{"mlock over a hole", mlock_hole, {-ENOMEM, -ENOMEM}},
 	{"mlock that wraps", mlock_wrap, {-ENOMEM, -ENOMEM}},
@@ -1277,7 +1301,7 @@ static const struct {
 } missing[] = {
 	{"MAP_DROPPABLE", "accepted since 6.11", droppable, -EINVAL},
 	{"MREMAP_DONTUNMAP", "accepted since 5.7", dontunmap, -EINVAL},
-	{"advice of later kernels", "accepted since 4.5 to 6.13", advice_of_later, -EINVAL},
+	{"advice of later kernels", "accepted since 4.14 to 6.13", advice_of_later, -EINVAL},
 	{"mremap that moves two VMAs", "done since 6.17", move_two_vmas, -EFAULT},
 	{"madvise(HUGEPAGE) of shared memory", "accepted since 4.8", hugepage_shared, -EINVAL},
 };

@@ -49,13 +49,21 @@ const struct flag_word clone_words[] = {
 const unsigned int nr_clone_words = ARRAY_SIZE(clone_words);
 
 const struct flag_word advice_words[] = {
-	{"normal", MADV_NORMAL},	 {"random", MADV_RANDOM},
-	{"sequential", MADV_SEQUENTIAL}, {"willneed", MADV_WILLNEED},
-	{"dontneed", MADV_DONTNEED},	 {"remove", MADV_REMOVE},
-	{"dontfork", MADV_DONTFORK},	 {"dofork", MADV_DOFORK},
-	{"dontdump", MADV_DONTDUMP},	 {"dodump", MADV_DODUMP},
-	{"hugepage", MADV_HUGEPAGE},	 {"nohugepage", MADV_NOHUGEPAGE},
-	{"mergeable", MADV_MERGEABLE},	 {"unmergeable", MADV_UNMERGEABLE},
+	{"normal", MADV_NORMAL},
+	{"random", MADV_RANDOM},
+	{"sequential", MADV_SEQUENTIAL},
+	{"willneed", MADV_WILLNEED},
+	{"dontneed", MADV_DONTNEED},
+	{"remove", MADV_REMOVE},
+	{"dontfork", MADV_DONTFORK},
+	{"dofork", MADV_DOFORK},
+	{"dontdump", MADV_DONTDUMP},
+	{"dodump", MADV_DODUMP},
+	{"hugepage", MADV_HUGEPAGE},
+	{"nohugepage", MADV_NOHUGEPAGE},
+	{"mergeable", MADV_MERGEABLE},
+	{"unmergeable", MADV_UNMERGEABLE},
+	{"free", MADV_FREE},
 };
 const unsigned int nr_advice_words = ARRAY_SIZE(advice_words);
 
@@ -172,7 +180,8 @@ static const struct {
 	{ARG_MCL, "mlockall flags", "words of `current\\|future\\|onfault`, or `0`"},
 	{ARG_ADVICE, "advice",
 	 "one of `normal`, `random`, `sequential`, `willneed`, `dontneed`, `remove`, `dontfork`, "
-	 "`dofork`, `dontdump`, `dodump`, `hugepage`, `nohugepage`, `mergeable`, `unmergeable`, or "
+	 "`dofork`, `dontdump`, `dodump`, `hugepage`, `nohugepage`, `mergeable`, `unmergeable`, "
+	 "`free`, or "
 	 "a "
 	 "number"},
 	{ARG_POLICY, "policy",

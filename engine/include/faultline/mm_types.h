@@ -153,6 +153,7 @@ struct page {
 	bool mlocked;	/* user pages: kept, for a locked VMA maps it */
 	u8 entry_shift; /* tables: log2 of the bytes of an entry, 2 or 3 */
 	u8 memcg;	/* PAGE_ANON: group that it is charged to plus 1, 0: not charged */
+	bool lazyfree;	/* PAGE_ANON: reclaim may drop it where no entry is dirty */
 	bool dirty;	/* PAGE_FILE: reading it in again would not give what it holds */
 	u32 swap;	/* PAGE_ANON: slot that it is the swap cache of, 0: none */
 	u16 nr_entries; /* tables: entries that are not none, kept by pt_set() */

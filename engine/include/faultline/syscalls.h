@@ -40,6 +40,7 @@
 #define MADV_SEQUENTIAL	 2u
 #define MADV_WILLNEED	 3u
 #define MADV_DONTNEED	 4u
+#define MADV_FREE	 8u /* EINVAL before 4.5 */
 #define MADV_REMOVE	 9u
 #define MADV_DONTFORK	 10u
 #define MADV_DOFORK	 11u
@@ -129,10 +130,10 @@ s64 sys_munlockall(struct ctx *cx);
 /*
  * Advice about [addr, addr + len). 0, or: EINVAL unknown advice, unaligned addr, length or end that
  * wraps, DONTNEED and REMOVE of locked memory, REMOVE of private anonymous memory, DODUMP of a
- * special mapping, MERGEABLE without the ksm option; ENOMEM a hole, all else done; EAGAIN too many
- * VMAs, no memory for one or for a daemon's slot; EBADF WILLNEED of what has no file; EACCES REMOVE
- * of what is not shared and writable; EOPNOTSUPP REMOVE of a file. What lies before the place of
- * the failure has been done.
+ * special mapping, MERGEABLE without the ksm option, FREE of what is not private anonymous memory
+ * or is locked; ENOMEM a hole, all else done; EAGAIN too many VMAs, no memory for one or for a
+ * daemon's slot; EBADF WILLNEED of what has no file; EACCES REMOVE of what is not shared and
+ * writable; EOPNOTSUPP REMOVE of a file. What lies before the place of the failure has been done.
  */
 s64 sys_madvise(struct ctx *cx, u64 addr, u64 len, u32 advice);
 /*
@@ -270,7 +271,8 @@ s64 sys_ftruncate(struct ctx *cx, struct file *file, u64 pages);
  */
 s64 sys_seal_write(struct ctx *cx, struct file *file);
 /*
- * What reclaim does to the anonymous page of addr: it goes to swap, in every mm that maps it. 0,
+ * What reclaim does to the anonymous page of addr: it goes to swap, in every mm that maps it, or is
+ * dropped if MADV_FREE has been there since the last store. 0,
  * also when none is in memory there; -EFAULT no VMA; -ENOSPC no free slot, or no swap; -EBUSY
  * locked in memory; -ENOMEM no continuation page: some mms may have a swap entry then and others
  * still the page. Source: facts §20.
