@@ -49,6 +49,26 @@ void fl_look_at(struct machine *m, const struct mm_struct *mm, u64 addr, struct 
 	look(m, addr & PAGE_MASK, pte_at(m, mm, addr), l);
 }
 
+/* [start, end) lies in one table; the walk is over with its last entry. */
+static void look_in_table(struct machine *m, const struct page *pt, u64 start, u64 end,
+			  fl_look_fn fn, void *priv)
+{
+	unsigned int idx = pt_index(&m->geo, PT_PTE, start), left = pt->nr_entries;
+	struct fl_look l;
+
+	for (unsigned int i = 0; i < idx && left; i++)
+		left -= !pte_none(pt_get(pt, i));
+	for (; start < end && left; start += PAGE_SIZE, idx++) {
+		pte_t pte = pt_get(pt, idx);
+
+		if (pte_none(pte))
+			continue;
+		left--;
+		look(m, start, pte, &l);
+		fn(priv, &l);
+	}
+}
+
 void fl_look_over(struct machine *m, const struct mm_struct *mm, u64 start, u64 end, fl_look_fn fn,
 		  void *priv)
 {
@@ -59,14 +79,15 @@ void fl_look_over(struct machine *m, const struct mm_struct *mm, u64 start, u64 
 		struct fl_look l;
 
 		extent = pte_table_span(m, mm, addr, &pt);
-		if (pt ? !pt->nr_entries : pte_none(pte_at(m, mm, addr))) {
-			if (addr + extent < addr)
-				return;
-			continue;
-		}
-		extent = PAGE_SIZE;
-		look(m, addr, pte_at(m, mm, addr), &l);
-		if (l.kind != FL_LOOK_NOTHING)
+		if (pt) {
+			look_in_table(m, pt, addr, min_u64(addr + extent, end), fn, priv);
+		} else if (!pte_none(pte_at(m, mm, addr))) {
+			/* part of a huge page: there is no table */
+			extent = PAGE_SIZE;
+			look(m, addr, pte_at(m, mm, addr), &l);
 			fn(priv, &l);
+		}
+		if (addr + extent < addr)
+			return;
 	}
 }
