@@ -27,6 +27,9 @@ int m_grow_stack(struct model *m, u32 space, u64 addr, u64 vma_end)
 	if (addr >= a.start)
 		return 0;
 	pages = (a.start - addr) >> PAGE_SHIFT;
+	/* one that was moved with its pages counts from where it was */
+	if (m->in.vma_room && pages >= m->in.vma_room)
+		return -ENOMEM;
 	if (s->total + pages > m->cfg.limit_as)
 		return -ENOMEM;
 	/* the limit is not about the guard page */

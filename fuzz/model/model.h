@@ -173,6 +173,7 @@ struct model {
 	struct {
 		u64 free_lo, free_hi;	/* pages that 4.4's guess at overcommit may see as free */
 		u64 vma_start, vma_end; /* the first VMA that ends above the address, 0: none */
+		u64 vma_room;		/* pages that it may come down by, and one; 0: unknown */
 		bool one_vma;		/* each area of the range is one VMA */
 		bool present;		/* an entry was there before the access */
 		bool engine_failed;

@@ -26,7 +26,7 @@ struct compare {
 	/* of the operation in progress */
 	struct mm_struct *mm; /* of its task, before */
 	u64 free_before, brk_before;
-	bool near_limits, saved;
+	bool near_limits, saved, leaves_more;
 	struct m_segment seg[PROG_MAX_SEGS];
 	bool segs_known;
 	struct model kept; /* by compare_snapshot() */
@@ -1358,6 +1358,18 @@ static bool is_one_vma(const struct target *t, const struct call *c, u32 space)
 	return true;
 }
 
+/* Does who leaves an address space end others, or write into it? */
+static bool leaves_more(const struct target *t, const struct call *c)
+{
+	if (c->op->code != OP_exec && c->op->code != OP_exit)
+		return false;
+	for (u32 i = 0; i < t->cmp->m.nr_tasks && c->op->code == OP_exec; i++)
+		if (&t->tasks[i] != c->task && t->tasks[i].tsk &&
+		    t->tasks[i].tsk->signal == c->task->tsk->signal)
+			return true;
+	return t->clears_tid;
+}
+
 void compare_before(struct target *t, const struct call *c)
 {
 	struct compare *cmp = t->cmp;
@@ -1371,7 +1383,9 @@ void compare_before(struct target *t, const struct call *c)
 	cmp->mm = c->task->tsk->mm;
 	cmp->brk_before = cmp->mm ? cmp->mm->brk : 0;
 	cmp->free_before = free_pages(t->m);
-	cmp->near_limits = is_near_limits(t, c);
+	/* a pending signal interrupts what can be interrupted */
+	cmp->near_limits = is_near_limits(t, c) || c->task->tsk->signal_pending;
+	cmp->leaves_more = leaves_more(t, c);
 	memset(&m->in, 0, sizeof(m->in));
 	switch ((enum op_code)c->op->code) {
 	case OP_mprotect:
@@ -1391,6 +1405,7 @@ void compare_before(struct target *t, const struct call *c)
 	if (v) {
 		m->in.vma_start = v->vm_start;
 		m->in.vma_end = v->vm_end;
+		m->in.vma_room = v->vm_file ? 0 : v->vm_pgoff + 1;
 	}
 	if (v && m->cfg.stack_guard) {
 		struct fl_look l;
@@ -1581,7 +1596,7 @@ void compare_after(struct target *t, const struct call *c)
 		t->model.by_op[code]++;
 		break;
 	case IS_MODELLED:
-		if (is_new_word(c)) {
+		if (is_new_word(c) || cmp->leaves_more) {
 			not_modelled(t, code);
 			return;
 		}
