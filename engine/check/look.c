@@ -49,45 +49,56 @@ void fl_look_at(struct machine *m, const struct mm_struct *mm, u64 addr, struct 
 	look(m, addr & PAGE_MASK, pte_at(m, mm, addr), l);
 }
 
-/* [start, end) lies in one table; the walk is over with its last entry. */
-static void look_in_table(struct machine *m, const struct page *pt, u64 start, u64 end,
-			  fl_look_fn fn, void *priv)
+struct look_walk {
+	struct machine *m;
+	fl_look_fn fn;
+	void *priv;
+};
+
+static void look_here(const struct look_walk *w, u64 addr, pte_t pte)
 {
-	unsigned int idx = pt_index(&m->geo, PT_PTE, start), left = pt->nr_entries;
 	struct fl_look l;
 
-	for (unsigned int i = 0; i < idx && left; i++)
-		left -= !pte_none(pt_get(pt, i));
-	for (; start < end && left; start += PAGE_SIZE, idx++) {
-		pte_t pte = pt_get(pt, idx);
+	look(w->m, addr, pte, &l);
+	w->fn(w->priv, &l);
+}
 
-		if (pte_none(pte))
+/* [start, end) lies in what one table reaches; the walk is over with its last entry. */
+static void look_in_table(const struct look_walk *w, const struct page *pt, enum pt_level level,
+			  u64 start, u64 end)
+{
+	const struct pt_geometry *geo = &w->m->geo;
+	u64 span = (u64)1 << geo->shift[level], addr = start, next;
+	unsigned int left = pt->nr_entries;
+
+	for (; addr < end && left; addr = next) {
+		pte_t entry = pt_get(pt, pt_index(geo, level, addr));
+
+		next = (addr & ~(span - 1)) + span;
+		if (next < addr)
+			next = end;
+		if (pte_none(entry))
 			continue;
 		left--;
-		look(m, start, pte, &l);
-		fn(priv, &l);
+		if (level == PT_PTE) {
+			look_here(w, addr, entry);
+		} else if (pmd_trans_huge(entry)) {
+			for (; addr < min_u64(next, end); addr += PAGE_SIZE)
+				look_here(w, addr, huge_pte(entry, pt_index(geo, PT_PTE, addr)));
+		} else {
+			const struct page *below = pt_table(w->m, pt, pt_index(geo, level, addr));
+
+			if (below)
+				look_in_table(w, below, pt_below(geo, level), addr,
+					      min_u64(next, end));
+		}
 	}
 }
 
 void fl_look_over(struct machine *m, const struct mm_struct *mm, u64 start, u64 end, fl_look_fn fn,
 		  void *priv)
 {
-	u64 extent;
+	const struct look_walk w = {m, fn, priv};
 
-	for (u64 addr = start & PAGE_MASK; addr < end; addr += extent) {
-		struct page *pt;
-		struct fl_look l;
-
-		extent = pte_table_span(m, mm, addr, &pt);
-		if (pt) {
-			look_in_table(m, pt, addr, min_u64(addr + extent, end), fn, priv);
-		} else if (!pte_none(pte_at(m, mm, addr))) {
-			/* part of a huge page: there is no table */
-			extent = PAGE_SIZE;
-			look(m, addr, pte_at(m, mm, addr), &l);
-			fn(priv, &l);
-		}
-		if (addr + extent < addr)
-			return;
-	}
+	look_in_table(&w, mm->pgd, PT_PGD, start & PAGE_MASK, end);
 }

@@ -449,7 +449,14 @@ static bool same_pages(struct target *t, u32 space, const struct mm_struct *mm, 
 	u64 first = start >> PAGE_SHIFT, last = ((end + PAGE_SIZE - 1) >> PAGE_SHIFT) - 1;
 	struct fl_look l;
 
-	fl_look_over(t->m, mm, start, end, same_page, &w);
+	/* that nothing is mapped outside of what is mapped the checks of this level see */
+	if (t->opt.check == CHECK_TOUCHED) {
+		for (u32 i = w.i; i < s->nr && s->area[i].start < end; i++)
+			fl_look_over(t->m, mm, max_u64(s->area[i].start, start),
+				     min_u64(s->area[i].end, end), same_page, &w);
+	} else {
+		fl_look_over(t->m, mm, start, end, same_page, &w);
+	}
 	if (w.differs)
 		return false;
 	/* huge pages bring more than was asked for */
@@ -966,6 +973,20 @@ static void range_of(const struct target *t, const struct call *c, u64 *start, u
 		*start = c->addr & PAGE_MASK;
 		len = a[1].val + offset_in_page(c->addr);
 		break;
+	case OP_open:
+	case OP_close:
+	case OP_yield:
+	case OP_modify_ldt:
+	case OP_ioprio:
+	case OP_binfmt_going:
+	case OP_mm_alloc:
+	case OP_kernel_map:
+	case OP_notifier_register:
+	case OP_notifier_unregister:
+	case OP_mm_pin:
+	case OP_mm_unpin:
+		*end = 0;
+		return;
 	case OP_brk:
 		*start = PAGE_ALIGN(min_u64(t->cmp->brk_before, (u64)c->out->value));
 		len = PAGE_ALIGN(max_u64(t->cmp->brk_before, (u64)c->out->value)) - *start;
