@@ -1593,6 +1593,12 @@ static void run_modelled(struct target *t, const struct call *c)
 	wrong_outcome(t, c, &want);
 }
 
+/* Acts in an address space that the model has not given it. */
+static bool borrows(const struct target *t, const struct call *c)
+{
+	return t->cmp->mm && t->cmp->m.task[task_of(t, c)].space == M_NONE;
+}
+
 void compare_after(struct target *t, const struct call *c)
 {
 	struct compare *cmp = t->cmp;
@@ -1617,7 +1623,7 @@ void compare_after(struct target *t, const struct call *c)
 		t->model.by_op[code]++;
 		break;
 	case IS_MODELLED:
-		if (is_new_word(c) || cmp->leaves_more) {
+		if (is_new_word(c) || cmp->leaves_more || borrows(t, c)) {
 			not_modelled(t, code);
 			return;
 		}
