@@ -311,7 +311,6 @@ static void run_total(const struct session *ses)
 			printf("backend %s asked %" PRIu64
 			       " times for pages of its own (class refill, not in met)\n",
 			       ses->alloc->name, t->refills);
-		report_model(ses, &t->model);
 		return;
 	}
 	json_begin(&j, stdout, "total");
@@ -436,5 +435,7 @@ int cmd_run(int argc, char **argv)
 	ses.salvage = run_salvage;
 	status = session_files(&ses, argc, argv);
 	run_total(&ses);
+	if (!ses.json)
+		report_model(&ses, &ses.total.model);
 	return session_exit(&ses, status);
 }
