@@ -1544,6 +1544,19 @@ static bool is_new_word(const struct call *c)
 	return false;
 }
 
+/* An exec that is interrupted last has let its vfork parent go (facts §13.2). */
+static void follow_wakeup(struct target *t, u32 task)
+{
+	struct m_task *tasks = t->cmp->m.task;
+	u32 waiter = tasks[task].waiter;
+
+	if (waiter == M_NONE || !t->tasks[waiter].tsk ||
+	    t->tasks[waiter].tsk->state != TASK_RUNNING)
+		return;
+	tasks[waiter].waiting = false;
+	tasks[task].waiter = M_NONE;
+}
+
 /* Runs the operation on the model, as far as its outcome lets it. */
 static void run_modelled(struct target *t, const struct call *c)
 {
@@ -1559,6 +1572,8 @@ static void run_modelled(struct target *t, const struct call *c)
 	if (refused && !changes_ranges(code) && c->out->kind != OUT_OK) {
 		if (c->out->kind == OUT_KILLED)
 			m_exit(m, task);
+		else if (code == OP_exec)
+			follow_wakeup(t, task);
 		t->model.followed++;
 		return;
 	}
