@@ -41,6 +41,7 @@ struct compare {
 #define MODELLED(op)	    [OP_##op] = {IS_MODELLED, NULL},
 #define UNCHANGED(op, why)  [OP_##op] = {IS_UNCHANGED, why},
 #define UNMODELLED(op, why) [OP_##op] = {IS_UNMODELLED, why},
+#define LASTING(op, why)    [OP_##op] = {IS_LASTING, why},
 #define TO_COME(op, why)
 const struct modelled_row modelled_ops[NR_OPS] = {
 #include "modelled.def"
@@ -48,6 +49,7 @@ const struct modelled_row modelled_ops[NR_OPS] = {
 #undef MODELLED
 #undef UNCHANGED
 #undef UNMODELLED
+#undef LASTING
 #undef TO_COME
 #undef OPTION
 #undef UNMODELLED_OPTION
@@ -55,6 +57,7 @@ const struct modelled_row modelled_ops[NR_OPS] = {
 #define MODELLED(op)
 #define UNCHANGED(op, why)
 #define UNMODELLED(op, why)
+#define LASTING(op, why)
 #define TO_COME(op, why)
 #define OPTION(name)		     {#name, {IS_MODELLED, NULL}},
 #define UNMODELLED_OPTION(name, why) {#name, {IS_UNMODELLED, why}},
@@ -67,6 +70,7 @@ static const struct {
 #undef MODELLED
 #undef UNCHANGED
 #undef UNMODELLED
+#undef LASTING
 #undef TO_COME
 #undef OPTION
 #undef UNMODELLED_OPTION
@@ -74,6 +78,7 @@ static const struct {
 #define MODELLED(op)
 #define UNCHANGED(op, why)
 #define UNMODELLED(op, why)
+#define LASTING(op, why)
 #define TO_COME(op, why) #op,
 #define OPTION(name)
 #define UNMODELLED_OPTION(name, why)
@@ -83,6 +88,7 @@ static const char *const to_come[] = {
 #undef MODELLED
 #undef UNCHANGED
 #undef UNMODELLED
+#undef LASTING
 #undef TO_COME
 #undef OPTION
 #undef UNMODELLED_OPTION
@@ -1629,8 +1635,11 @@ void compare_after(struct target *t, const struct call *c)
 	cmp->m.in.engine_failed = c->out->kind != OUT_OK;
 	switch (modelled_ops[code].how) {
 	case NOT_LISTED:
+	case IS_LASTING:
+		cmp->lasting = true;
+		not_modelled(t, code);
+		return;
 	case IS_UNMODELLED:
-		cmp->lasting |= c->out->kind != OUT_ERRNO;
 		not_modelled(t, code);
 		return;
 	case IS_UNCHANGED:

@@ -12,7 +12,8 @@ enum modelled {
 	NOT_LISTED,
 	IS_MODELLED,
 	IS_UNCHANGED,
-	IS_UNMODELLED
+	IS_UNMODELLED,
+	IS_LASTING
 };
 
 /* Rows of modelled.def. why is NULL for what is modelled, or not listed. */
