@@ -187,9 +187,13 @@ static u32 object_of(const struct compare *cmp, const struct file *file)
 {
 	if (!file)
 		return M_NONE;
-	for (u32 i = 0; i < cmp->m.nr_objects; i++)
-		if (cmp->m.object[i].used && cmp->m.object[i].engine == file)
+	for (u32 i = 0; i < cmp->m.nr_objects; i++) {
+		const struct m_object *o = &cmp->m.object[i];
+
+		/* of one that has lost its last name the engine may have used the place again */
+		if (o->used && o->engine == file && (o->open || o->mapped))
 			return i;
+	}
 	return M_NONE;
 }
 
@@ -1351,6 +1355,9 @@ static bool is_near_limits(const struct target *t, const struct call *c)
 	const struct m_config *cfg = &t->cmp->m.cfg;
 	u64 pages = 0;
 
+	/* a backend that is not ours may have less memory than the machine */
+	if (fl_allocator_find(t->opt.alloc->name) != t->opt.alloc)
+		return true;
 	if (mm && (u64)mm->map_count + 8 + c->op->nr_segs >= t->m->cfg.max_map_count)
 		return true;
 	if (cfg->overcommit || cfg->modern)
