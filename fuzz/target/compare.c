@@ -31,6 +31,7 @@ struct compare {
 	bool segs_known;
 	struct model kept; /* by compare_snapshot() */
 	u32 *kept_file;
+	bool kept_lasting;
 };
 
 /* ---- what is modelled -------------------------------------------------------------------------
@@ -1785,6 +1786,7 @@ void compare_snapshot(struct target *t)
 	if (!cmp || cmp->off)
 		return;
 	m_copy(&cmp->kept, &cmp->m);
+	cmp->kept_lasting = cmp->lasting;
 	memcpy(cmp->kept_file, cmp->file, cmp->nr_files * sizeof(*cmp->file));
 }
 
@@ -1795,6 +1797,7 @@ void compare_restore(struct target *t)
 	if (!cmp || cmp->off)
 		return;
 	m_copy(&cmp->m, &cmp->kept);
+	cmp->lasting = cmp->kept_lasting;
 	memcpy(cmp->file, cmp->kept_file, cmp->nr_files * sizeof(*cmp->file));
 	if (cmp->m.lost)
 		cmp->off = true;
