@@ -1408,12 +1408,13 @@ static bool leaves_more(const struct target *t, const struct call *c)
 void compare_before(struct target *t, const struct call *c)
 {
 	struct compare *cmp = t->cmp;
-	struct model *m = &cmp->m;
+	struct model *m;
 	const struct vm_area_struct *v = NULL;
 	u32 space;
 
 	if (!cmp || cmp->off)
 		return;
+	m = &cmp->m;
 	space = m->task[task_of(t, c)].space;
 	cmp->mm = c->task->tsk->mm;
 	cmp->brk_before = cmp->mm ? cmp->mm->brk : 0;
