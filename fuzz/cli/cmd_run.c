@@ -25,6 +25,7 @@ static const char help[] =
 	"  --allocator NAME    malloc (default), arena, buddy, guard, or a file: ./mine.so\n"
 	"  --against NAME      also on this built-in allocator: all that happens must be the same\n"
 	"  --check LEVEL       off, touched or full (default): how much is verified after each op\n"
+	"  --model on|off      compare each operation with the reference model (default on)\n"
 	"  --max-ops N         leave the operations after the first N out, as fuzz_lifecycle does\n"
 	"  --trace             a line per operation: its result and the requests it made\n"
 	"  --trace-hash        a hash per program of all that happened\n"
@@ -219,6 +220,7 @@ static void run_program(struct worker *w, const struct program *p, const struct 
 	res->findings = caught->nr;
 	res->trace_hash = first.trace_hash;
 	res->has_hash = true;
+	res->model = first.model;
 	repeat_runs(w, t, w->ses->repeat, &first, res);
 fini:
 	target_fini(t);
@@ -264,6 +266,7 @@ static void result_json(const char *path, const struct file_result *res)
 	json_u64(&j, "refills", res->refills);
 	json_u64(&j, "findings", res->findings);
 	json_u64(&j, "runs", res->runs);
+	report_model_json(&j, &res->model);
 	if (res->code)
 		json_str(&j, "message", res->message);
 	json_end(&j);
@@ -319,6 +322,7 @@ static void run_total(const struct session *ses)
 	json_u64(&j, "refills", t->refills);
 	json_u64(&j, "findings", t->findings);
 	json_u64(&j, "errors", ses->errors);
+	report_model_json(&j, &t->model);
 	json_bool(&j, "interrupted", session_interrupted());
 	json_key(&j, "seconds");
 	fprintf(stdout, "%.3f", session_seconds(ses));
@@ -389,6 +393,7 @@ static void run_salvage(const struct session *ses, struct file_result *res)
 	const struct shared *sh = ses->shared;
 
 	res->executed = sh->t.nr_run;
+	res->model = sh->t.model;
 	if (ses->repeat > 1)
 		return;
 	res->met = sh->fi.stats.met;
@@ -405,6 +410,7 @@ int cmd_run(int argc, char **argv)
 		{"allocator", required_argument, NULL, 'a'},
 		{"against", required_argument, NULL, 'g'},
 		{"check", required_argument, NULL, 'c'},
+		{"model", required_argument, NULL, 'M'},
 		{"max-ops", required_argument, NULL, 'x'},
 		{"trace", no_argument, NULL, 't'},
 		{"trace-hash", no_argument, NULL, 'H'},
@@ -429,5 +435,7 @@ int cmd_run(int argc, char **argv)
 	ses.salvage = run_salvage;
 	status = session_files(&ses, argc, argv);
 	run_total(&ses);
+	if (!ses.json)
+		report_model(&ses, &ses.total.model);
 	return session_exit(&ses, status);
 }

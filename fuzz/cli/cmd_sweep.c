@@ -40,6 +40,7 @@ static const char help[] =
 	"  --coverage FILE     add what was reached and failed to FILE, see `faultline sites`\n"
 	"  --machine K=V,...   options of the machine, over those of the program\n"
 	"  --allocator NAME    malloc (default), arena, buddy, guard, or a file: ./mine.so\n"
+	"  --model on|off      compare each operation with the reference model (default on)\n"
 	"  --no-isolate        in this process, without a child that may crash: for a debugger\n"
 	"  --json              JSON lines\n"
 	"\n"
@@ -217,6 +218,7 @@ void sweep_job(struct worker *w, struct file_result *res)
 		goto out;
 	}
 	err = sweep_run(&subject, &opt, on_finding, &caught, stats);
+	res->model = t->model;
 	target_fini(t);
 	take_stats(stats, res);
 	res->findings = caught.nr;
@@ -231,6 +233,7 @@ static void counts_json(struct json *j, const struct file_result *res)
 	SWEEP_COUNTS(X)
 #undef X
 	json_u64(j, "findings", res->findings);
+	report_model_json(j, &res->model);
 }
 
 static void print_cut(const struct file_result *res)
@@ -360,6 +363,7 @@ static void sweep_total(const struct session *ses)
 	}
 	print_sites(&ses->shared->cover);
 	print_books(ses->file, &t->sweep);
+	report_model(ses, &t->model);
 	if (!t->delivered && !t->findings && !session_interrupted())
 		puts("nothing was delivered: this sweep has shown nothing");
 	printf("%" PRIu64 " findings (%" PRIu64 " not confirmed), %" PRIu64 " errors, %.1f s%s\n",
@@ -448,6 +452,7 @@ int cmd_sweep(int argc, char **argv)
 		{"single", no_argument, NULL, 's'},
 		{"like", required_argument, NULL, 'l'},
 		{"machine", required_argument, NULL, 'm'},
+		{"model", required_argument, NULL, 'M'},
 		{"allocator", required_argument, NULL, 'a'},
 		{"no-isolate", no_argument, NULL, 'n'},
 		{"json", no_argument, NULL, 'j'},

@@ -114,6 +114,11 @@ static int take_option(struct session *ses, const struct command *cmd, int c, ch
 	case 'a':
 		ses->alloc_name = optarg;
 		return 0;
+	case 'M':
+		if (strcmp(optarg, "on") && strcmp(optarg, "off"))
+			return usage_error(ses->command, "--model %s: there are on, off", optarg);
+		ses->no_model = !strcmp(optarg, "off");
+		return 0;
 	case 'n':
 		ses->isolate = false;
 		return 0;

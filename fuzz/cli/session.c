@@ -203,6 +203,7 @@ void worker_target(struct worker *w, const struct program *p, const struct machi
 		/* only text has lines, and only there somebody meant what is expected */
 		.expectations = p->nr_ops && p->ops[0].line,
 		.no_marks = w->ses->no_marks,
+		.no_model = w->ses->no_model,
 		.max_ops = w->ses->max_ops,
 		.fi = &sh->fi,
 		.cover = &sh->cover,
@@ -660,6 +661,7 @@ static void add_total(struct session *ses, const struct file_result *res)
 #define X(name) t->sweep.name += res->sweep.name;
 	SWEEP_COUNTS(X)
 #undef X
+	model_stats_add(&t->model, &res->model);
 }
 
 static void one_file(struct session *ses, const char *path)

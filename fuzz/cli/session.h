@@ -43,6 +43,7 @@ struct file_result {
 	u64 trace_hash;
 	u32 runs; /* that agreed */
 	bool has_hash;
+	struct model_stats model;
 	bool forked; /* swept with a child per point, after one that was for all had died */
 	bool prefix; /* the program dies without any fault: what is before that was swept */
 	bool cut;    /* the child died or was stopped: counts are those up to then */
@@ -92,7 +93,7 @@ struct session {
 	enum check_level check;
 	const struct fi_plan *plan; /* of the command line, or NULL */
 	const char *plan_text;
-	bool no_marks;
+	bool no_marks, no_model;
 	u32 max_ops, repeat;
 	u32 classes, modes; /* of a sweep, 0: all */
 	u32 like;	    /* see sweep_options */
@@ -168,8 +169,8 @@ int apply_machine(struct machine_config *cfg, struct program *p, const char *tex
 
 struct command {
 	const char *name, *help;
-	/* Its own options: 'm', 'a', 'n', 'j' and 'h' are machine, allocator, no-isolate, json and
-	 * help, which session_begin() handles. */
+	/* Its own options: 'm', 'a', 'M', 'n', 'j' and 'h' are machine, allocator, model,
+	 * no-isolate, json and help, which session_begin() handles. */
 	const struct option *options;
 	/* One of the others: 0, or an exit code after a line. */
 	int (*option)(struct session *ses, int c, char **argv, void *arg);
@@ -217,5 +218,8 @@ bool sweep_again(struct session *ses, const struct file_result *res);
 /* ---- report.c: findings as text and JSON ---------------------------------------------------- */
 
 void report_finding(struct session *ses, const char *path, const struct finding_record *rec);
+/* What the reference model did: a line, or a field of an object. */
+void report_model(const struct session *ses, const struct model_stats *s);
+void report_model_json(struct json *j, const struct model_stats *s);
 
 #endif

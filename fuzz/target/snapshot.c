@@ -3,7 +3,7 @@
  * The state between two operations, kept and put back: the backend's copy of the machine, and what
  * the executor knows of it. Findings, the injector and coverage lie outside and are not rewound.
  */
-#include "target_priv.h"
+#include "compare.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -81,6 +81,7 @@ int target_snapshot(void *s)
 		snap->room = room;
 	}
 	copy_names(t, COPY_OUT);
+	compare_snapshot(t);
 	snap->len = ops->snapshot(t->inst, (char *)snap + offset, snap->room);
 	snap->m = t->m;
 	snap->cx = t->cx;
@@ -115,6 +116,7 @@ int target_restore(void *s)
 		return err;
 	}
 	copy_names(t, COPY_IN);
+	compare_restore(t);
 	t->m = snap->m;
 	t->cx = snap->cx;
 	t->nr_run = snap->nr_run;

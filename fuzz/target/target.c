@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "target_priv.h"
+#include "compare.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +16,8 @@ const char *const check_level_names[NR_CHECK_LEVELS] = {"off", "touched", "full"
 #define WHOLE_TABLES 8u
 /* Two operands and the result. */
 #define MAX_TOUCHED 3
+/* More than any request but one for a huge page, which may fail without being missed. */
+#define TIGHT_PAGES 64u
 
 /* ---- the injector --------------------------------------------------------------------------- */
 
@@ -58,6 +60,9 @@ static bool ask_injector(struct target *t, enum fl_site site, gfp_t gfp)
 	struct cover_entry *e;
 	bool failed;
 
+	t->tight |= t->m->pages_in_use + TIGHT_PAGES > t->m->cfg.mem;
+	/* a group's limit is no different */
+	t->tight |= t->m->cfg.memcg && t->m->cfg.limit_memcg < t->m->cfg.mem;
 	key = (struct cover_key){(u16)site, fi->op_kind, fi->prev, fi->prev2};
 	failed = fi_should_fail(fi, site, gfp);
 	if (failed)
@@ -181,8 +186,10 @@ static void boot(struct target *t, void *arg)
 
 	/* a machine too small for it stays empty, and everything is skipped */
 	t->tasks[0].tsk = spawn_init(&t->cx);
-	if (!t->tasks[0].tsk)
+	if (!t->tasks[0].tsk) {
+		compare_begin(t, NULL);
 		return;
+	}
 	target_switch_to(t, 0, t->tasks[0].tsk);
 	t->cx.steps = target_step_budget(t->m);
 	sys_execve(&t->cx, &image, &killed);
@@ -192,6 +199,7 @@ static void boot(struct target *t, void *arg)
 		target_switch_to(t, 0, NULL);
 		t->tasks[0].tsk = NULL;
 	}
+	compare_begin(t, t->tasks[0].tsk ? &image : NULL);
 }
 
 u32 target_names(const struct program *p, enum def_kind kind)
@@ -213,7 +221,10 @@ int target_init(struct target *t, const struct program *p, const struct target_o
 	t->results = calloc(target_names(p, DEF_RESULT), sizeof(*t->results));
 	t->result_known = calloc(target_names(p, DEF_RESULT), sizeof(*t->result_known));
 	t->order = calloc(target_names(p, DEF_TASK), sizeof(*t->order));
-	if (!t->tasks || !t->files || !t->results || !t->result_known || !t->order) {
+	if (!opt->no_model)
+		t->cmp = compare_new(t);
+	if (!t->tasks || !t->files || !t->results || !t->result_known || !t->order ||
+	    (!opt->no_model && !t->cmp)) {
 		target_fini(t);
 		return -ENOMEM;
 	}
@@ -232,6 +243,8 @@ void target_fini(struct target *t)
 	free(t->after.v);
 	free(t->snap);
 	t->snap = NULL;
+	compare_free(t->cmp);
+	t->cmp = NULL;
 	t->before = t->after = (struct target_obs){0};
 	t->tasks = NULL;
 	t->files = NULL;
@@ -595,7 +608,7 @@ static void target_apply(void *s, u32 op, struct outcome *out)
 
 	*out = (struct outcome){.kind = OUT_BROKEN};
 	t->op = op;
-	t->hit_hard = t->hit_soft = t->hit_untold = t->passed_untold = false;
+	t->hit_hard = t->hit_soft = t->hit_untold = t->passed_untold = t->tight = false;
 	if (t->broken || !t->m)
 		return;
 	if (t->opt.position)
@@ -607,6 +620,7 @@ static void target_apply(void *s, u32 op, struct outcome *out)
 	task = target_acting(t, op);
 	c = (struct call){.op = o, .task = task, .out = out};
 	out->kind = OUT_SKIPPED;
+	compare_skipped(t, task != NULL);
 	if (!task || !target_operands(t, &c)) {
 		judge(t, task ? task : &(struct target_task){0}, o, out);
 		hash_outcome(t, op, out);
@@ -621,6 +635,7 @@ static void target_apply(void *s, u32 op, struct outcome *out)
 	guarantee = may_be_refused(t, op);
 	if (guarantee)
 		observe_into(t, &t->before);
+	compare_before(t, &c);
 	t->cx.steps = target_step_budget(t->m);
 	out->kind = OUT_OK;
 	t->in_op = true;
@@ -632,6 +647,7 @@ static void target_apply(void *s, u32 op, struct outcome *out)
 	check_op(t, &c, before);
 	if (t->broken)
 		goto broken;
+	compare_after(t, &c);
 	if (guarantee)
 		judge_refused(t, op, out);
 	judge(t, task, o, out);
@@ -808,6 +824,7 @@ int target_run(struct target *t, const struct fi_plan *plan, struct target_resul
 	t->running = true;
 	t->plan = plan;
 	t->nr_findings = 0;
+	t->model = (struct model_stats){0};
 	fi_arm(fi, plan ? plan : &none);
 	err = target_reset(t);
 	for (u32 i = 0; !err && i < nr_ops && !t->broken; i++) {
@@ -824,6 +841,8 @@ int target_run(struct target *t, const struct fi_plan *plan, struct target_resul
 	t->op = UINT32_MAX;
 	if (!err && t->opt.check != CHECK_OFF)
 		target_check(t);
+	if (!err)
+		compare_all(t);
 	digest = target_digest(t);
 	hash_add(t, &digest, sizeof(digest));
 	if (t->opt.strict && !t->broken && t->m)
@@ -842,5 +861,6 @@ int target_run(struct target *t, const struct fi_plan *plan, struct target_resul
 	res->findings = t->nr_findings;
 	res->truncated = nr_ops < t->p->nr_ops;
 	res->trace_hash = t->hash;
+	res->model = t->model;
 	return err;
 }

@@ -83,6 +83,7 @@ struct target_options {
 	/* Judge what the program expects. Of a fuzzer's bytes that means nothing. */
 	bool expectations;
 	bool strict;	     /* target_run() takes the strict digest, too */
+	bool no_model;	     /* run without the reference model */
 	bool no_marks;	     /* target_run() leaves the program's marks out, as a sweep does */
 	u32 max_ops;	     /* operations that run before the rest is left out, 0: all */
 	struct fi *fi;	     /* the injector; the caller's, so that it may lie in shared memory */
@@ -96,6 +97,19 @@ struct target_options {
 };
 
 #define TARGET_MAX_FAULTS FI_MAX_FAULTS
+
+/* What the reference model did in the last run. */
+struct model_stats {
+	u64 agreed;    /* operations with the same outcome on both sides */
+	u64 followed;  /* ended by a refusal, in a state that is allowed */
+	u64 unchanged; /* not modelled, but nothing that shows may change */
+	u64 resynced;  /* not modelled: taken over from the engine */
+	u64 disagreed;
+	u64 off; /* machines for which there is none: of the last one, the option is why */
+	u32 by_op[NR_OPS]; /* of unchanged and resynced */
+	char option[24];
+};
+void model_stats_add(struct model_stats *to, const struct model_stats *from);
 
 struct target_task {
 	struct task_struct *tsk; /* NULL: unborn or gone */
@@ -150,6 +164,10 @@ struct target {
 	u64 hash;
 	struct target_snap *snap; /* what snapshot kept, or NULL */
 
+	struct compare *cmp; /* the model beside it, or NULL */
+	struct model_stats model;
+	bool tight; /* memory was so short that requests may have failed by themselves */
+
 	bool guarded;
 	jmp_buf env;
 };
@@ -173,6 +191,7 @@ struct target_result {
 	u64 trace_hash;
 	u64 strict; /* digest of the last state, caches and counts of the past included; if asked
 		       for */
+	struct model_stats model;
 };
 
 /*

@@ -104,4 +104,31 @@ u64 fl_digest(struct machine *m, bool strict);
  */
 u64 fl_contents(struct machine *m);
 
+/* What an entry leads to. In swap or in memory, shared or not, small or part of a huge page is one.
+ */
+enum fl_look_kind {
+	FL_LOOK_NOTHING,
+	FL_LOOK_ZERO, /* the page of zeroes */
+	FL_LOOK_ANON,
+	FL_LOOK_FILE, /* of a page cache: inode and index say where */
+	FL_LOOK_ODD,  /* no page that a task may have: the checks will say more */
+};
+
+struct file_inode;
+
+struct fl_look {
+	u64 addr;
+	enum fl_look_kind kind;
+	u64 tag;
+	u64 index;
+	const struct file_inode *inode;
+};
+
+typedef void (*fl_look_fn)(void *priv, const struct fl_look *l);
+/* The page of addr. Nothing is faulted in, and no TLB asked. */
+void fl_look_at(struct machine *m, const struct mm_struct *mm, u64 addr, struct fl_look *l);
+/* Calls fn for every page of [start, end) that is not FL_LOOK_NOTHING, in order. */
+void fl_look_over(struct machine *m, const struct mm_struct *mm, u64 start, u64 end, fl_look_fn fn,
+		  void *priv);
+
 #endif

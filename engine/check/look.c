@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the page tables of an mm say about addresses, without touching anything. */
+#include "checks.h"
+
+static void look(struct machine *m, u64 addr, pte_t pte, struct fl_look *l)
+{
+	const struct page *page;
+
+	*l = (struct fl_look){.addr = addr};
+	if (pte_none(pte))
+		return;
+	if (is_swap_pte(pte)) {
+		u32 slot = pte_to_swp_entry(pte);
+
+		l->kind = FL_LOOK_ANON;
+		if (slot < m->swap.max)
+			l->tag = m->swap.slots[slot].page ? page_tag(m->swap.slots[slot].page)
+							  : m->swap.slots[slot].tag;
+		return;
+	}
+	if (pte & _PAGE_SPECIAL) {
+		l->kind = FL_LOOK_ZERO;
+		return;
+	}
+	page = pfn_to_page(m, pte_pfn(pte));
+	if (!page || !page->mem) {
+		l->kind = FL_LOOK_ODD;
+		return;
+	}
+	l->tag = page_tag(page);
+	switch (page->type) {
+	case PAGE_ANON:
+	case PAGE_TAIL:
+		l->kind = FL_LOOK_ANON;
+		break;
+	case PAGE_FILE:
+		l->kind = FL_LOOK_FILE;
+		l->index = page->index;
+		l->inode = page->mapping ? page->mapping->host : NULL;
+		break;
+	default:
+		l->kind = FL_LOOK_ODD;
+		break;
+	}
+}
+
+void fl_look_at(struct machine *m, const struct mm_struct *mm, u64 addr, struct fl_look *l)
+{
+	look(m, addr & PAGE_MASK, pte_at(m, mm, addr), l);
+}
+
+struct look_walk {
+	struct machine *m;
+	fl_look_fn fn;
+	void *priv;
+};
+
+static void look_here(const struct look_walk *w, u64 addr, pte_t pte)
+{
+	struct fl_look l;
+
+	look(w->m, addr, pte, &l);
+	w->fn(w->priv, &l);
+}
+
+/* [start, end) lies in what one table reaches; the walk is over with its last entry. */
+static void look_in_table(const struct look_walk *w, const struct page *pt, enum pt_level level,
+			  u64 start, u64 end)
+{
+	const struct pt_geometry *geo = &w->m->geo;
+	u64 span = (u64)1 << geo->shift[level], addr = start, next;
+	unsigned int left = pt->nr_entries;
+
+	for (; addr < end && left; addr = next) {
+		pte_t entry = pt_get(pt, pt_index(geo, level, addr));
+
+		next = (addr & ~(span - 1)) + span;
+		if (next < addr)
+			next = end;
+		if (pte_none(entry))
+			continue;
+		left--;
+		if (level == PT_PTE) {
+			look_here(w, addr, entry);
+		} else if (pmd_trans_huge(entry)) {
+			for (; addr < min_u64(next, end); addr += PAGE_SIZE)
+				look_here(w, addr, huge_pte(entry, pt_index(geo, PT_PTE, addr)));
+		} else {
+			const struct page *below = pt_table(w->m, pt, pt_index(geo, level, addr));
+
+			if (below)
+				look_in_table(w, below, pt_below(geo, level), addr,
+					      min_u64(next, end));
+		}
+	}
+}
+
+void fl_look_over(struct machine *m, const struct mm_struct *mm, u64 start, u64 end, fl_look_fn fn,
+		  void *priv)
+{
+	const struct look_walk w = {m, fn, priv};
+
+	look_in_table(&w, mm->pgd, PT_PGD, start & PAGE_MASK, end);
+}
