@@ -1657,6 +1657,8 @@ void compare_after(struct target *t, const struct call *c)
 		break;
 	case IS_MODELLED:
 		if (is_new_word(c) || cmp->leaves_more || borrows(t, c)) {
+			/* what MADV_FREE lets go may go at any time from now on */
+			cmp->lasting |= is_new_word(c) && c->out->kind != OUT_ERRNO;
 			not_modelled(t, code);
 			return;
 		}
