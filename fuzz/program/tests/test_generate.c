@@ -65,7 +65,7 @@ static void test_known_seed(void **state)
 				   "t0: munlock(r0+1p, 1p)\n"
 				   "t0: write(r0+1p, 1)\n"
 				   "t0: write(r0+1p, 2)\n"
-				   "t0: madvise(r0+1p, 1p, dofork)\n"
+				   "t0: madvise(r0+1p, 1p, mergeable)\n"
 				   "t0: brk(brk+11p)\n"
 				   "t0: r2 = mmap(0x0, 2p, rx, private|anon)\n"
 				   "t0: read(r2+1p)\n";
