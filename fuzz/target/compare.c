@@ -1189,9 +1189,14 @@ static void follow_kept_source(struct target *t, const struct call *c, u32 space
 	}
 	m_change(m, space, m->in.vma_start, m->in.vma_end, M_ACCOUNT, 0);
 	m_insert(m, space, &a);
-	/* one VMA with the old range, the new one has lost its promise with it */
-	if (a.attr & M_ACCOUNT && (a.end == m->in.vma_start || a.start == m->in.vma_end))
-		m_effect(m, (struct m_effect){M_ADOPT, space, M_NONE, a.start, a.end, 0});
+	/*
+	 * One VMA with the old range, the new one has lost its promise with it; cut out of the old
+	 * one, it has left a part that keeps it.
+	 */
+	if (a.attr & M_ACCOUNT && a.end >= m->in.vma_start && a.start <= m->in.vma_end)
+		m_effect(m, (struct m_effect){M_ADOPT, space, M_NONE,
+					      min_u64(a.start, m->in.vma_start),
+					      max_u64(a.end, m->in.vma_end), 0});
 	m_effect(m, (struct m_effect){M_MOVE, space, M_NONE, c->addr, c->addr + old_len, to});
 	if (a.attr & M_LOCKED && new_len > old_len)
 		m_populate(m, space, to + old_len, to + new_len, true);

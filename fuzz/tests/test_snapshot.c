@@ -27,7 +27,7 @@ static void on_finding(void *priv, const struct finding *f)
 {
 	struct bench *b = priv;
 
-	(void)f;
+	print_message("%s\n", f->what);
 	b->nr_found++;
 }
 
@@ -168,7 +168,8 @@ static void rampage(struct bench *b, u32 op)
 	for (u32 i = op; i < b->p.nr_ops && i < op + 3; i++)
 		sub->apply(&b->t, i, &out);
 	fi_disarm(&b->fi);
-	for (u32 i = op; i < b->p.nr_ops; i++)
+	/* not from op on again: a file opened twice under one name would never be closed */
+	for (u32 i = op + 3; i < b->p.nr_ops; i++)
 		sub->apply(&b->t, i, &out);
 }
 
@@ -207,8 +208,8 @@ static void test_restored_is_what_it_was(void **state)
 		}
 		assert_true(sub->digest(&b->t) == digest);
 		assert_true(b->t.hash == hash);
-		assert_int_equal(sub->teardown(&b->t), 0);
-		assert_int_equal(b->nr_found, 0);
+		if (sub->teardown(&b->t) || b->nr_found)
+			fail_msg("%s: does not end as it should", corpus.paths[f]);
 		done(b);
 	}
 }
