@@ -43,6 +43,9 @@ int m_grow_stack(struct model *m, u32 space, u64 addr, u64 vma_end)
 	a.end = a.start;
 	a.start = addr;
 	m_insert(m, space, &a);
+	/* the guard page of the same access has to find room below it */
+	if (m->in.vma_room)
+		m->in.vma_room -= pages;
 	return 0;
 }
 
