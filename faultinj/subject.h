@@ -141,6 +141,11 @@ struct subject_ops {
 	bool (*relays)(void *s, u32 op, const struct fi_point *point);
 	u64 (*contents)(void *s);
 	/*
+	 * Optional: can the operation come to the one in one layout, to the other in another, with
+	 * the same contents? Asked of what comes after such a fallback.
+	 */
+	bool (*by_layout)(void *s, u32 op, const struct outcome *golden, const struct outcome *out);
+	/*
 	 * Optional: which site a benign point's fallback must ask next, at once. SITE_none: that
 	 * is not declared.
 	 */

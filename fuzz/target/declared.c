@@ -88,6 +88,23 @@ bool declared_relays(const struct target *t, u32 op, const struct fi_point *poin
 	return f && f->relays;
 }
 
+/*
+ * Is what swap_out() found in the way, or did not: who has a page of another layout is another, be
+ * it locked there, and its slots are taken otherwise.
+ */
+static bool is_swapped_or_kept(const struct outcome *out)
+{
+	return out->kind == OUT_OK ||
+	       (out->kind == OUT_ERRNO && (out->value == -EBUSY || out->value == -ENOSPC));
+}
+
+bool declared_by_layout(const struct target *t, u32 op, const struct outcome *golden,
+			const struct outcome *out)
+{
+	return t->p->ops[op].code == OP_swap_out && is_swapped_or_kept(golden) &&
+	       is_swapped_or_kept(out);
+}
+
 enum fl_site declared_fallback(const struct target *t, u32 op, const struct fi_point *point)
 {
 	const struct fallback *f = fallback_of(t, op, point);

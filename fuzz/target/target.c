@@ -728,6 +728,12 @@ static bool target_relays(void *s, u32 op, const struct fi_point *point)
 	return declared_relays(s, op, point);
 }
 
+static bool target_by_layout(void *s, u32 op, const struct outcome *golden,
+			     const struct outcome *out)
+{
+	return declared_by_layout(s, op, golden, out);
+}
+
 static enum fl_site target_fallback(void *s, u32 op, const struct fi_point *point)
 {
 	return declared_fallback(s, op, point);
@@ -783,6 +789,7 @@ const struct subject_ops target_subject = {
 	.teardown_exhausted = target_teardown_exhausted,
 	.benign = target_benign,
 	.relays = target_relays,
+	.by_layout = target_by_layout,
 	.fallback = target_fallback,
 	.optional = target_optional,
 	.untold = target_untold,

@@ -211,6 +211,9 @@ void target_faults(const struct target *t, struct finding *f);
 
 /* May the fallback lay memory out in another way? */
 bool declared_relays(const struct target *t, u32 op, const struct fi_point *point);
+/* May golden and out be due to another layout of the same contents? */
+bool declared_by_layout(const struct target *t, u32 op, const struct outcome *golden,
+			const struct outcome *out);
 /* The site that the fallback must ask next, at once, or SITE_none. */
 enum fl_site declared_fallback(const struct target *t, u32 op, const struct fi_point *point);
 bool declared_benign(const struct target *t, u32 op, const struct fi_point *point);

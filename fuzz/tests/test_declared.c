@@ -526,6 +526,23 @@ static void test_benign(void **state)
 	assert_null(declared_unreached(SITE_dup_mmap_vma));
 }
 
+/* In another layout a page may be swapped out or not; nothing else may come to something else. */
+static void test_by_layout(void **state)
+{
+	struct op ops[] = {{.code = OP_swap_out}, {.code = OP_munlock}};
+	struct program p = {.ops = ops, .nr_ops = ARRAY_SIZE(ops)};
+	struct target t = {.p = &p};
+	const struct outcome ok = {.kind = OUT_OK}, busy = {OUT_ERRNO, -EBUSY},
+			     full = {OUT_ERRNO, -ENOSPC}, unmapped = {OUT_ERRNO, -EFAULT};
+
+	(void)state;
+	assert_true(declared_by_layout(&t, 0, &ok, &busy));
+	assert_true(declared_by_layout(&t, 0, &full, &ok));
+	assert_false(declared_by_layout(&t, 0, &ok, &unmapped));
+	assert_false(declared_by_layout(&t, 0, &unmapped, &busy));
+	assert_false(declared_by_layout(&t, 1, &ok, &busy));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -536,7 +553,7 @@ int main(void)
 		cmocka_unit_test(test_mlock),		cmocka_unit_test(test_not_populated),
 		cmocka_unit_test(test_stack),		cmocka_unit_test(test_madvise),
 		cmocka_unit_test(test_errors),		cmocka_unit_test(test_brk),
-		cmocka_unit_test(test_benign),
+		cmocka_unit_test(test_benign),		cmocka_unit_test(test_by_layout),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
