@@ -30,6 +30,7 @@ struct bench {
 	enum fl_site met[BENCH_MAX_MET];
 	u32 fail_nth;		/* 1-based; 0: none */
 	enum fl_site fail_site; /* every request at this site; SITE_none: none */
+	const char *probed;	/* what was last said through the seam */
 	bool expect_bug;
 	jmp_buf bug_jmp;
 	enum fl_bug bug_kind;
@@ -44,6 +45,11 @@ static inline bool bench_should_fail(void *priv, enum fl_site site, gfp_t gfp)
 	assert_true(b->nr_met < BENCH_MAX_MET);
 	b->met[b->nr_met++] = site;
 	return b->nr_met == b->fail_nth || site == b->fail_site;
+}
+
+static inline void bench_probe(void *priv, const char *name)
+{
+	((struct bench *)priv)->probed = name;
 }
 
 __attribute__((noreturn)) static inline void bench_bug(void *priv, enum fl_bug kind,
@@ -97,6 +103,7 @@ static inline void bench_up(struct bench *b, const char *options)
 		.priv = b,
 		.should_fail = bench_should_fail,
 		.bug = bench_bug,
+		.probe = bench_probe,
 	};
 	struct machine_config cfg;
 	char why[128];

@@ -192,7 +192,7 @@ static void test_fork(void **state)
 	bench_down(&b);
 }
 
-/* What cannot be had for the child is no reason for it not to be born. */
+/* What cannot be had for the child is no reason for it not to be born, but it is told. */
 static void test_fork_refused(void **state)
 {
 	static const enum fl_site sites[] = {SITE_dup_utask_utask, SITE_dup_utask_instance,
@@ -206,8 +206,11 @@ static void test_fork_refused(void **state)
 	t = bench_exec(&b, IMAGE);
 	assert_int_equal(uprobe_call(&b.cx, 7), 0);
 	for (unsigned int i = 0; i < ARRAY_SIZE(sites); i++) {
+		b.probed = NULL;
 		bench_watch(&b, 0, sites[i]);
 		assert_int_equal(do_fork(&b.cx, 0, &child), 0);
+		assert_string_equal(b.probed,
+				    i < 2 ? "uprobe: dup ret instances" : "uprobe: dup xol area");
 		assert_int_equal(bench_met(&b, sites[i]), 1);
 		bench_watch(&b, 0, SITE_none);
 		assert_int_equal(child->utask != NULL, i > 0);
