@@ -25,6 +25,11 @@ bool differs(const struct ctx *cx, enum fl_diff diff);
 
 /* True when the bench refuses the request at this site. */
 bool fl_should_fail(struct ctx *cx, enum fl_site site, gfp_t gfp);
+/* Is a limit in the way: reached, or said to be? */
+static inline bool over_limit(struct ctx *cx, enum fl_site site, bool reached)
+{
+	return fl_should_fail(cx, site, 0) || reached;
+}
 /* One block of 2^order pages with refcount 1, or NULL. Needs a site: it can be refused. */
 struct page *alloc_pages(struct ctx *cx, enum fl_site site, gfp_t gfp, unsigned int order,
 			 enum page_type type);
@@ -617,8 +622,9 @@ struct vm_area_struct *remove_vma(struct ctx *cx, struct vm_area_struct *vma);
 void exit_mmap(struct ctx *cx, struct mm_struct *mm);
 /* Within RLIMIT_AS? */
 bool may_expand_vm(struct ctx *cx, const struct mm_struct *mm, u32 flags, u64 pages);
-/* May pages more of a mapping with these flags count against RLIMIT_DATA? */
-bool may_expand_data(struct ctx *cx, const struct mm_struct *mm, u32 flags, u64 pages);
+/* -ENOMEM: pages that get these flags now are more private data than RLIMIT_DATA allows. */
+int data_future_check(struct ctx *cx, const struct mm_struct *mm, u32 oldflags, u32 newflags,
+		      u64 pages);
 /*
  * Lets a growing VMA begin at the page of address, in free memory below it. -ENOMEM: a limit, the
  * charge, a neighbour that is not such a VMA, or no anon_vma. Locks: mmap_sem, reading is enough.
@@ -665,9 +671,10 @@ static inline void mm_populate(struct ctx *cx, struct mm_struct *mm, u64 start, 
 {
 	(void)__mm_populate(cx, mm, start, len, true);
 }
-bool can_do_mlock(const struct ctx *cx);
+bool can_do_mlock(struct ctx *cx);
 /* -EAGAIN: len bytes with these flags would be more than may be locked. */
-int mlock_future_check(const struct ctx *cx, const struct mm_struct *mm, u32 flags, u64 len);
+int mlock_future_check(struct ctx *cx, const struct mm_struct *mm, u32 flags, u64 len,
+		       enum fl_site site);
 
 /* ---- mm/mmu_notifier.c (notes 3.1, facts §10.1) --------------------------------------------- */
 

@@ -283,7 +283,7 @@ static struct kioctx *ioctx_alloc(struct ctx *cx, u32 nr, int *err)
 	if (nr_events > AIO_MAX_BYTES / IO_EVENT_SIZE)
 		return NULL;
 	*err = -EAGAIN;
-	if (nr_events > m->cfg.aio_max_nr * 2)
+	if (over_limit(cx, SITE_ioctx_alloc_max, nr_events > m->cfg.aio_max_nr * 2))
 		return NULL;
 
 	*err = -ENOMEM;
@@ -307,7 +307,7 @@ static struct kioctx *ioctx_alloc(struct ctx *cx, u32 nr, int *err)
 		goto err;
 
 	*err = -EAGAIN;
-	if (m->aio_nr + nr_events > m->cfg.aio_max_nr * 2)
+	if (over_limit(cx, SITE_ioctx_alloc_nr, m->aio_nr + nr_events > m->cfg.aio_max_nr * 2))
 		goto err_ctx;
 	m->aio_nr += nr_events;
 

@@ -22,7 +22,7 @@ static int check_image(struct ctx *cx, const struct exec_image *image)
 {
 	u64 limit;
 
-	if (nr_arg_pages(image) > cx->m->cfg.limit_stack / 4)
+	if (over_limit(cx, SITE_exec_args, nr_arg_pages(image) > cx->m->cfg.limit_stack / 4))
 		return -E2BIG;
 	limit = cx->m->geo.stack_top - nr_arg_pages(image) * PAGE_SIZE - STACK_EXPAND;
 

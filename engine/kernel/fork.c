@@ -543,13 +543,69 @@ static void free_task(struct ctx *cx, struct task_struct *tsk)
 	kmem_cache_free(cx, CACHE_task_struct, tsk);
 }
 
-static struct pid *alloc_pid(struct ctx *cx)
+/* What user space may not have once the numbers have gone round, so that daemons keep theirs. */
+#define RESERVED_PIDS 300u
+
+static bool pid_is_free(struct ctx *cx, u32 nr)
+{
+	const struct task_struct *tsk;
+
+	list_for_each_entry(tsk, &cx->m->tasks, tasks) {
+		STEP(cx);
+		if (tsk->pid == nr)
+			return false;
+	}
+	return true;
+}
+
+/* The first free number of [from, end); 0: there is none. */
+static u32 find_pid(struct ctx *cx, u32 from, u32 end)
+{
+	while (from < end && !pid_is_free(cx, from))
+		from++;
+	return from < end ? from : 0;
+}
+
+/* The next number that nobody has; 0: there is none below pid_max. */
+static u32 alloc_pidmap(struct ctx *cx)
+{
+	u32 max = (u32)cx->m->cfg.pid_max, next = cx->m->next_pid;
+	u32 nr = find_pid(cx, next, max);
+
+	if (!nr)
+		nr = find_pid(cx, RESERVED_PIDS, next);
+	if (nr)
+		cx->m->next_pid = nr + 1;
+	return nr;
+}
+
+/* -ENOMEM, or -EAGAIN: all numbers are taken. */
+static int alloc_pid(struct ctx *cx, struct pid **new)
 {
 	struct pid *pid = kmem_cache_alloc(cx, CACHE_pid, SITE_copy_process_pid, GFP_KERNEL);
 
-	if (pid)
-		pid->nr = cx->m->next_pid++;
-	return pid;
+	if (!pid)
+		return -ENOMEM;
+	pid->nr = fl_should_fail(cx, SITE_alloc_pid_max, 0) ? 0 : alloc_pidmap(cx);
+	if (!pid->nr) {
+		kmem_cache_free(cx, CACHE_pid, pid);
+		return -EAGAIN;
+	}
+	*new = pid;
+	return 0;
+}
+
+/* Tasks of the one user there is; kernel threads are nobody's. */
+static u64 nr_processes(struct ctx *cx)
+{
+	const struct task_struct *tsk;
+	u64 n = 0;
+
+	list_for_each_entry(tsk, &cx->m->tasks, tasks) {
+		STEP(cx);
+		n += !(tsk->flags & PF_KTHREAD);
+	}
+	return n;
 }
 
 static void free_pid(struct ctx *cx, struct pid *pid)
@@ -623,12 +679,16 @@ static int copy_process(struct ctx *cx, u32 clone_flags, bool kthread, struct ta
 	if (kthread)
 		p->flags |= PF_KTHREAD;
 
+	retval = -EAGAIN;
+	if (!(p->flags & PF_KTHREAD) &&
+	    over_limit(cx, SITE_copy_process_nproc, nr_processes(cx) >= m->cfg.limit_nproc))
+		goto bad_fork_free;
 	retval = copy_creds(cx, clone_flags, p);
 	if (retval)
 		goto bad_fork_free;
 
 	retval = -EAGAIN;
-	if (m->nr_tasks >= m->cfg.max_tasks)
+	if (over_limit(cx, SITE_copy_process_threads, m->nr_tasks >= m->cfg.max_tasks))
 		goto bad_fork_cleanup_count;
 
 	retval = mpol_dup(cx, p->mempolicy, SITE_copy_process_policy, &p->mempolicy);
@@ -656,9 +716,8 @@ static int copy_process(struct ctx *cx, u32 clone_flags, bool kthread, struct ta
 	if (retval)
 		goto bad_fork_cleanup_namespaces;
 
-	retval = -ENOMEM;
-	pid = alloc_pid(cx);
-	if (!pid)
+	retval = alloc_pid(cx, &pid);
+	if (retval)
 		goto bad_fork_cleanup_io;
 	p->pid = pid->nr;
 	p->pid_obj = pid;

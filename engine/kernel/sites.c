@@ -22,6 +22,14 @@ static bool same(const char *a, const char *b, size_t b_len)
 	return strlen(a) == b_len && !memcmp(a, b, b_len);
 }
 
+const char *fl_class_without_sites(enum fl_class class)
+{
+	if (class == FL_CLASS_bulk)
+		return "4.4 asks for one object at a time in all of this: each is a point of its "
+		       "own";
+	return NULL;
+}
+
 enum fl_site fl_site_find(const char *name, size_t len)
 {
 	for (unsigned int i = SITE_none + 1; i < FL_NR_SITES; i++)

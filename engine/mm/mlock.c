@@ -172,16 +172,19 @@ int __mm_populate(struct ctx *cx, struct mm_struct *mm, u64 start, u64 len, bool
 
 /* ---- VMAs ----------------------------------------------------------------------------------- */
 
-bool can_do_mlock(const struct ctx *cx)
+bool can_do_mlock(struct ctx *cx)
 {
-	return cx->m->cfg.limit_memlock != 0;
+	return !over_limit(cx, SITE_can_do_mlock, !cx->m->cfg.limit_memlock);
 }
 
-int mlock_future_check(const struct ctx *cx, const struct mm_struct *mm, u32 flags, u64 len)
+int mlock_future_check(struct ctx *cx, const struct mm_struct *mm, u32 flags, u64 len,
+		       enum fl_site site)
 {
+	u64 locked = (len >> PAGE_SHIFT) + mm->locked_vm;
+
 	if (!(flags & VM_LOCKED))
 		return 0;
-	return (len >> PAGE_SHIFT) + mm->locked_vm > cx->m->cfg.limit_memlock ? -EAGAIN : 0;
+	return over_limit(cx, site, locked > cx->m->cfg.limit_memlock) ? -EAGAIN : 0;
 }
 
 static int mlock_fixup(struct ctx *cx, struct vm_area_struct *vma, struct vm_area_struct **prev,
@@ -311,6 +314,7 @@ static s64 do_mlock(struct ctx *cx, u64 start, u64 len, u32 flags)
 {
 	struct mm_struct *mm = cx->curr->mm;
 	int err = -ENOMEM;
+	u64 locked;
 
 	if (!mm)
 		return -EINVAL;
@@ -322,8 +326,8 @@ static s64 do_mlock(struct ctx *cx, u64 start, u64 len, u32 flags)
 	if (mmap_lock_killable(cx, mm, SITE_mmap_lock))
 		return -EINTR;
 	/* In 4.4, what is locked already counts once more. */
-	if ((len >> PAGE_SHIFT) + mm->locked_vm - locked_twice(cx, mm, start, start + len) <=
-	    cx->m->cfg.limit_memlock)
+	locked = (len >> PAGE_SHIFT) + mm->locked_vm - locked_twice(cx, mm, start, start + len);
+	if (!over_limit(cx, SITE_mlock_memlock, locked > cx->m->cfg.limit_memlock))
 		err = apply_vma_lock_flags(cx, mm, start, len, flags);
 	up_write(cx, &mm->mmap_sem);
 	if (err)
@@ -376,7 +380,8 @@ s64 sys_mlockall(struct ctx *cx, u32 flags)
 		return -EPERM;
 	if (mmap_lock_killable(cx, mm, SITE_mmap_lock))
 		return -EINTR;
-	room = !(flags & MCL_CURRENT) || mm->total_vm <= cx->m->cfg.limit_memlock;
+	room = !(flags & MCL_CURRENT) ||
+	       !over_limit(cx, SITE_mlockall_memlock, mm->total_vm > cx->m->cfg.limit_memlock);
 	if (room)
 		apply_mlockall_flags(cx, mm, flags);
 	up_write(cx, &mm->mmap_sem);

@@ -31,7 +31,7 @@ static bool is_data_mapping(u32 flags)
 	return (flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) == VM_WRITE;
 }
 
-bool may_expand_data(struct ctx *cx, const struct mm_struct *mm, u32 flags, u64 pages)
+static bool may_expand_data(struct ctx *cx, const struct mm_struct *mm, u32 flags, u64 pages)
 {
 	/* 4.4 counts none of this, so it is counted when somebody has set a limit. */
 	if (!is_data_mapping(flags) || cx->m->cfg.limit_data == LIMIT_DATA_NONE ||
@@ -48,6 +48,17 @@ bool may_expand_data(struct ctx *cx, const struct mm_struct *mm, u32 flags, u64 
 bool may_expand_vm(struct ctx *cx, const struct mm_struct *mm, u32 flags, u64 pages)
 {
 	return mm->total_vm + pages <= cx->m->cfg.limit_as && may_expand_data(cx, mm, flags, pages);
+}
+
+int data_future_check(struct ctx *cx, const struct mm_struct *mm, u32 oldflags, u32 newflags,
+		      u64 pages)
+{
+	if (!differs(cx, DIFF_data_counts_private) || !is_data_mapping(newflags) ||
+	    is_data_mapping(oldflags))
+		return 0;
+	return over_limit(cx, SITE_mprotect_data, !may_expand_data(cx, mm, newflags, pages))
+		       ? -ENOMEM
+		       : 0;
 }
 
 /* ---- stack growth (facts §7.15) ------------------------------------------------------------- */
@@ -82,14 +93,15 @@ static int acct_stack_growth(struct ctx *cx, struct vm_area_struct *vma, u64 siz
 {
 	struct mm_struct *mm = vma->vm_mm;
 
-	if (!may_expand_vm(cx, mm, vma->vm_flags, grow))
+	if (over_limit(cx, SITE_expand_stack_as, !may_expand_vm(cx, mm, vma->vm_flags, grow)))
 		return -ENOMEM;
 	/* The guard page is no part of what the limit is about. */
 	if (has_guard_page(cx))
 		size -= PAGE_SIZE;
-	if (size >> PAGE_SHIFT > cx->m->cfg.limit_stack)
+	if (over_limit(cx, SITE_expand_stack_size, size >> PAGE_SHIFT > cx->m->cfg.limit_stack))
 		return -ENOMEM;
-	if (mlock_future_check(cx, mm, vma->vm_flags, grow << PAGE_SHIFT))
+	if (mlock_future_check(cx, mm, vma->vm_flags, grow << PAGE_SHIFT,
+			       SITE_expand_stack_memlock))
 		return -ENOMEM;
 	/* What is not accounted would never be given back: 4.4 charges it all the same. */
 	if (!(vma->vm_flags & VM_ACCOUNT))
@@ -156,7 +168,8 @@ static int split_range(struct ctx *cx, struct mm_struct *mm, struct vm_area_stru
 
 	if (start > vma->vm_start) {
 		/* A hole in the middle leaves one VMA more than there was. */
-		if (end < vma->vm_end && (u64)mm->map_count >= cx->m->cfg.max_map_count)
+		if (end < vma->vm_end && over_limit(cx, SITE_munmap_map_count,
+						    (u64)mm->map_count >= cx->m->cfg.max_map_count))
 			return -ENOMEM;
 		err = __split_vma(cx, mm, vma, start, false);
 		if (err)
@@ -291,9 +304,11 @@ static u64 mmap_region(struct ctx *cx, struct mm_struct *mm, struct file *file, 
 	int err = -ENOMEM;
 
 	/* What has to make way counts for the new mapping, be it fixed or not (B-07). */
-	if (!may_expand_vm(cx, mm, vm_flags, pages) &&
-	    !may_expand_vm(cx, mm, vm_flags,
-			   pages - count_vma_pages_range(cx, mm, addr, addr + len)))
+	if (over_limit(cx, SITE_mmap_region_as,
+		       !may_expand_vm(cx, mm, vm_flags, pages) &&
+			       !may_expand_vm(cx, mm, vm_flags,
+					      pages - count_vma_pages_range(cx, mm, addr,
+									    addr + len))))
 		return (u64)-ENOMEM;
 	if (keeps_old ? cut_old_mappings(cx, mm, addr, addr + len, &replaced)
 		      : clear_old_mappings(cx, mm, addr, len, &prev, &link, &parent))
@@ -426,7 +441,7 @@ u64 do_mmap(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u
 	if (file && pgoff + (len >> PAGE_SHIFT) > MAX_FILE_PAGES && differs(cx, DIFF_file_limit))
 		return (u64)-EOVERFLOW;
 	/* Above the limit, not at it: one more than max_map_count can be had (facts §9.3). */
-	if ((u64)mm->map_count > cx->m->cfg.max_map_count)
+	if (over_limit(cx, SITE_mmap_map_count, (u64)mm->map_count > cx->m->cfg.max_map_count))
 		return (u64)-ENOMEM;
 
 	addr = get_unmapped_area(cx, mm, addr, len, flags);
@@ -444,7 +459,7 @@ u64 do_mmap(struct ctx *cx, struct mm_struct *mm, struct file *file, u64 addr, u
 			return (u64)-EPERM;
 		vm_flags |= VM_LOCKED;
 	}
-	err = mlock_future_check(cx, mm, vm_flags, len);
+	err = mlock_future_check(cx, mm, vm_flags, len, SITE_mmap_memlock);
 	if (err)
 		return (u64)err;
 	if (file) {
@@ -686,13 +701,13 @@ u64 do_brk(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len)
 	ret = get_unmapped_area(cx, mm, addr, len, MAP_FIXED);
 	if (IS_ERR_VALUE(ret))
 		return ret;
-	if (mlock_future_check(cx, mm, mm->def_flags, len))
+	if (mlock_future_check(cx, mm, mm->def_flags, len, SITE_do_brk_memlock))
 		return (u64)-EAGAIN;
 	if (clear_old_mappings(cx, mm, addr, len, &prev, &link, &parent))
 		return (u64)-ENOMEM;
-	if (!may_expand_vm(cx, mm, flags, len >> PAGE_SHIFT))
+	if (over_limit(cx, SITE_do_brk_as, !may_expand_vm(cx, mm, flags, len >> PAGE_SHIFT)))
 		return (u64)-ENOMEM;
-	if ((u64)mm->map_count > cx->m->cfg.max_map_count)
+	if (over_limit(cx, SITE_do_brk_map_count, (u64)mm->map_count > cx->m->cfg.max_map_count))
 		return (u64)-ENOMEM;
 	if (security_vm_enough_memory_mm(cx, mm, len >> PAGE_SHIFT, SITE_do_brk_acct))
 		return (u64)-ENOMEM;
@@ -725,10 +740,12 @@ s64 sys_brk(struct ctx *cx, u64 brk)
 	if (!mm)
 		return 0;
 	down_write(cx, &mm->mmap_sem);
-	if (brk < mm->start_brk)
+	/* where it is already, nothing is in its way */
+	if (brk < mm->start_brk || brk == mm->brk)
 		goto out;
-	if ((brk - mm->start_brk) >> PAGE_SHIFT >= cx->m->cfg.limit_data &&
-	    brk - mm->start_brk > cx->m->cfg.limit_data << PAGE_SHIFT)
+	if (over_limit(cx, SITE_brk_data,
+		       (brk - mm->start_brk) >> PAGE_SHIFT >= cx->m->cfg.limit_data &&
+			       brk - mm->start_brk > cx->m->cfg.limit_data << PAGE_SHIFT))
 		goto out;
 	newbrk = PAGE_ALIGN(brk);
 	oldbrk = PAGE_ALIGN(mm->brk);

@@ -17,9 +17,9 @@ int mprotect_fixup(struct ctx *cx, struct vm_area_struct *vma, struct vm_area_st
 		return 0;
 	}
 
-	if (!may_expand_data(cx, mm, newflags, nrpages) &&
-	    may_expand_data(cx, mm, oldflags, nrpages))
-		return -ENOMEM;
+	err = data_future_check(cx, mm, oldflags, newflags, nrpages);
+	if (err)
+		return err;
 	/* A private range that was never writable has not been promised memory for its copies yet.
 	 */
 	if ((newflags & VM_WRITE) &&

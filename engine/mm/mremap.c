@@ -229,7 +229,8 @@ static u64 move_vma(struct ctx *cx, struct vm_area_struct *vma, u64 old_addr, u6
 	bool split = false;
 	int err = 0;
 
-	if ((u64)mm->map_count + MOVE_VMAS >= cx->m->cfg.max_map_count)
+	if (over_limit(cx, SITE_move_vma_map_count,
+		       (u64)mm->map_count + MOVE_VMAS >= cx->m->cfg.max_map_count))
 		return (u64)-ENOMEM;
 
 	new_vma = copy_vma(cx, &vma, new_addr, new_len, linear_page_index(vma, old_addr),
@@ -306,11 +307,11 @@ static struct vm_area_struct *vma_to_resize(struct ctx *cx, struct mm_struct *mm
 	/* Offsets cannot wrap: those of files are bytes, and 64 bits count them. */
 	if (vma->vm_flags & (VM_DONTEXPAND | VM_PFNMAP))
 		return NULL;
-	*err = mlock_future_check(cx, mm, vma->vm_flags, new_len - old_len);
+	*err = mlock_future_check(cx, mm, vma->vm_flags, new_len - old_len, SITE_mremap_memlock);
 	if (*err)
 		return NULL;
 	*err = -ENOMEM;
-	if (!may_expand_vm(cx, mm, vma->vm_flags, grow))
+	if (over_limit(cx, SITE_mremap_as, !may_expand_vm(cx, mm, vma->vm_flags, grow)))
 		return NULL;
 	if (vma->vm_flags & VM_ACCOUNT) {
 		if (security_vm_enough_memory_mm(cx, mm, grow, SITE_mremap_acct))
@@ -348,8 +349,9 @@ static u64 mremap_to(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 old_len
 	if (addr + old_len > new_addr && new_addr + new_len > addr)
 		return (u64)-EINVAL;
 
-	if ((u64)mm->map_count + 5 >= cx->m->cfg.max_map_count &&
-	    differs(cx, DIFF_mremap_counts_first))
+	if (differs(cx, DIFF_mremap_counts_first) &&
+	    over_limit(cx, SITE_mremap_to_map_count,
+		       (u64)mm->map_count + 5 >= cx->m->cfg.max_map_count))
 		return (u64)-ENOMEM;
 	if (differs(cx, DIFF_mremap_needs_vma) && !find_vma_intersection(cx, mm, addr, addr + 1))
 		return (u64)-EFAULT;

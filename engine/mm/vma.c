@@ -510,7 +510,8 @@ out_free_vma:
 int split_vma(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma, u64 addr,
 	      bool new_below)
 {
-	if ((u64)mm->map_count >= cx->m->cfg.max_map_count)
+	if (over_limit(cx, SITE_split_vma_map_count,
+		       (u64)mm->map_count >= cx->m->cfg.max_map_count))
 		return -ENOMEM;
 	return __split_vma(cx, mm, vma, addr, new_below);
 }

@@ -121,6 +121,8 @@ static s64 declared(const struct fixture *fx)
 		return -ENOEXEC;
 	if (fx->refused == SITE_exec_mmap_dump)
 		return -EINTR;
+	if (fx->refused == SITE_exec_args)
+		return -E2BIG;
 	if (fx->per_site[SITE_bprm_mm_init_acct] && fx->refused != SITE_bprm_mm_init_acct)
 		return -E2BIG;
 	return -ENOMEM;

@@ -171,6 +171,10 @@ static int declared(enum fl_site site)
 		return 0;
 	case SITE_copy_process_signal:
 		return -ERESTARTNOINTR;
+	case SITE_copy_process_nproc:
+	case SITE_copy_process_threads:
+	case SITE_alloc_pid_max:
+		return -EAGAIN;
 	default:
 		return -ENOMEM;
 	}
@@ -243,7 +247,8 @@ static void test_each_unwind(void **state)
 		SITE_pte_alloc_pte,	    SITE_pte_alloc_ctor,	  SITE_dup_mm_binfmt,
 		SITE_copy_creds_cred,	    SITE_copy_files_files,	  SITE_copy_fs_fs,
 		SITE_copy_sighand_sighand,  SITE_copy_signal_signal,	  SITE_copy_io_context,
-		SITE_copy_process_pid,	    SITE_copy_process_signal,
+		SITE_copy_process_pid,	    SITE_copy_process_signal,	  SITE_copy_process_nproc,
+		SITE_copy_process_threads,  SITE_alloc_pid_max,
 	};
 	bool seen[FL_NR_SITES] = {false};
 
@@ -270,14 +275,15 @@ static bool log_site(void *priv, enum fl_site site, gfp_t gfp)
 static void test_order(void **state)
 {
 	static const enum fl_site head[] = {
-		SITE_dup_task_task,	 SITE_dup_task_stack,	SITE_copy_creds_cred,
-		SITE_copy_files_files,	 SITE_copy_fs_fs,	SITE_copy_sighand_sighand,
-		SITE_copy_signal_signal, SITE_dup_mm_mm,	SITE_pgd_alloc_pgd,
-		SITE_ldt_copy_struct,	 SITE_ldt_copy_entries,
+		SITE_dup_task_task,    SITE_dup_task_stack,	  SITE_copy_process_nproc,
+		SITE_copy_creds_cred,  SITE_copy_process_threads, SITE_copy_files_files,
+		SITE_copy_fs_fs,       SITE_copy_sighand_sighand, SITE_copy_signal_signal,
+		SITE_dup_mm_mm,	       SITE_pgd_alloc_pgd,	  SITE_ldt_copy_struct,
+		SITE_ldt_copy_entries,
 	};
 	static const enum fl_site tail[] = {
 		SITE_dup_mm_binfmt,    SITE_copy_namespaces_nsproxy, SITE_copy_io_context,
-		SITE_copy_process_pid, SITE_copy_process_signal,
+		SITE_copy_process_pid, SITE_alloc_pid_max,	     SITE_copy_process_signal,
 	};
 	struct task_struct *child;
 	struct fixture fx;
@@ -299,6 +305,75 @@ static void test_order(void **state)
 		if (order_log[i - 1] == SITE_dup_mmap_acct)
 			assert_int_equal(order_log[i], SITE_dup_mmap_vma);
 	file_close(&fx.cx, file);
+	fixture_destroy(&fx);
+}
+
+static u64 count_tasks(struct fixture *fx, unsigned int max, bool kthread, s64 *err)
+{
+	struct task_struct *child;
+	unsigned int n = 0;
+
+	for (*err = 0; n < max && !*err; n += !*err)
+		*err = kthread ? kernel_thread(&fx->cx, &child) : do_fork(&fx->cx, 0, &child);
+	return n;
+}
+
+/* Kernel threads are nobody's, and a refusal leaves nothing behind. */
+static void test_nproc(void **state)
+{
+	struct fixture fx;
+	struct totals before;
+	s64 err;
+
+	(void)state;
+	fixture_create(&fx, "malloc", "limit_nproc=4");
+	fixture_boot(&fx);
+	assert_int_equal(count_tasks(&fx, 3, true, &err), 3);
+	assert_int_equal(count_tasks(&fx, 9, false, &err), 3);
+	assert_int_equal(err, -EAGAIN);
+	before = fixture_totals(&fx);
+	assert_int_equal(count_tasks(&fx, 1, false, &err), 0);
+	assert_int_equal(err, -EAGAIN);
+	assert_totals(&fx, &before);
+	assert_int_equal(count_tasks(&fx, 1, true, &err), 1);
+	fixture_check(&fx);
+	fixture_destroy(&fx);
+}
+
+/* Numbers go round, pass by whoever lives, and are not given twice below the reserved ones. */
+static void test_pid_max(void **state)
+{
+	struct task_struct *child, *stays = NULL;
+	struct fixture fx;
+	struct totals before;
+	u32 last = 0;
+	s64 err;
+
+	(void)state;
+	fixture_create(&fx, "malloc", "pid_max=303");
+	fixture_boot(&fx);
+	for (unsigned int i = 0; i < 310; i++) {
+		assert_int_equal(do_fork(&fx.cx, 0, &child), 0);
+		if (stays)
+			assert_true(child->pid >= 300 && child->pid < 303);
+		else
+			assert_true(!last || child->pid == last + 1);
+		assert_true(!stays || child->pid != stays->pid);
+		last = child->pid;
+		if (last == 301 && !stays) {
+			stays = child;
+			continue;
+		}
+		fixture_exit(&fx, child);
+		fixture_run(&fx, fx.init);
+	}
+	assert_non_null(stays);
+	assert_int_equal(count_tasks(&fx, 9, false, &err), 2); /* 300 and 302 */
+	assert_int_equal(err, -EAGAIN);
+	before = fixture_totals(&fx);
+	assert_int_equal(do_fork(&fx.cx, CLONE_VM, &child), -EAGAIN);
+	assert_totals(&fx, &before);
+	fixture_check(&fx);
 	fixture_destroy(&fx);
 }
 
@@ -327,16 +402,18 @@ static void test_clone_vm(void **state)
 	fixture_check(&fx);
 
 	/* a failure behind copy_mm() only takes the user back */
-	for (unsigned int n = 1; n <= 9; n++) {
+	for (unsigned int n = 1; n <= 12; n++) {
+		int err;
+
 		fixture_arm(&fx, n);
-		assert_int_equal(do_fork(&fx.cx, CLONE_VM, &none),
-				 n == 9 ? -ERESTARTNOINTR : -ENOMEM);
+		err = (int)do_fork(&fx.cx, CLONE_VM, &none);
+		assert_int_equal(err, declared(fx.refused));
 		assert_int_equal(atomic_read(&fx.init->mm->mm_users), 2);
 		fixture_check(&fx);
 	}
-	fixture_arm(&fx, 10);
+	fixture_arm(&fx, 13);
 	assert_int_equal(do_fork(&fx.cx, CLONE_VM, &other), 0);
-	assert_int_equal(fx.met, 9);
+	assert_int_equal(fx.met, 12);
 
 	/* the owner goes: another user of the mm takes its place */
 	do_exit(&fx.cx);
@@ -488,6 +565,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_success),	 cmocka_unit_test(test_each_unwind),
+		cmocka_unit_test(test_nproc),	 cmocka_unit_test(test_pid_max),
 		cmocka_unit_test(test_order),	 cmocka_unit_test(test_clone_vm),
 		cmocka_unit_test(test_limits),	 cmocka_unit_test(test_kernel_thread),
 		cmocka_unit_test(test_mm_alloc), cmocka_unit_test(test_get_task_mm),

@@ -101,6 +101,7 @@ static void test_unwind(void **state)
 		enum fl_site site;
 		int err;
 	} steps[] = {
+		{SITE_mmap_map_count, ENOMEM},	{SITE_mmap_region_as, ENOMEM},
 		{SITE_mmap_region_vma, ENOMEM}, {SITE_shmem_acct, ENOMEM},
 		{SITE_shmem_dentry, ENOMEM},	{SITE_shmem_inode, ENOSPC},
 		{SITE_shmem_file, ENFILE},

@@ -40,6 +40,8 @@ static void test_round_trip(void **state)
 		{"ctor:p=1.0/9", "ctor:p=1/9"},
 		{"ctor:p=0/9", NULL},
 		{"page:1,op=3.slab:2,any/nowait:*", NULL},
+		{"limit:1,limit@mmap_region_as:2+", NULL},
+		{"bulk:*", NULL}, /* of which there is none */
 	};
 	char text[FI_PLAN_TEXT], why[160];
 	struct fi_plan plan, again;

@@ -123,6 +123,10 @@ static void print_table(const struct session *ses, const struct cover *cover)
 		       " retried\n",
 		       FL_NR_SITES - 1, reached, failed, explained, contexts, contexts_failed,
 		       contexts_verified);
+		for (u32 i = 0; i < FL_NR_CLASSES; i++)
+			if (fl_class_without_sites((enum fl_class)i))
+				printf("class %s has no site: %s\n", fl_class_names[i],
+				       fl_class_without_sites((enum fl_class)i));
 		if (cover->lost)
 			printf("%" PRIu32 " contexts did not fit\n", cover->lost);
 		return;

@@ -364,6 +364,10 @@ static void sweep_total(const struct session *ses)
 	print_sites(&ses->shared->cover);
 	print_books(ses->file, &t->sweep);
 	report_model(ses, &t->model);
+	for (u32 i = 0; i < FL_NR_CLASSES && !session_interrupted(); i++)
+		if (ses->classes >> i & 1 && fl_class_without_sites((enum fl_class)i))
+			printf("class %s has no site: %s\n", fl_class_names[i],
+			       fl_class_without_sites((enum fl_class)i));
 	if (!t->delivered && !t->findings && !session_interrupted())
 		puts("nothing was delivered: this sweep has shown nothing");
 	printf("%" PRIu64 " findings (%" PRIu64 " not confirmed), %" PRIu64 " errors, %.1f s%s\n",

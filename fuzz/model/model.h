@@ -99,6 +99,7 @@ struct m_space {
 
 struct m_task {
 	bool alive, waiting; /* waiting: for its vfork child */
+	bool kthread;	     /* nobody's: no part of limit_nproc */
 	u32 space;	     /* or M_NONE */
 	u32 waiter;	     /* task that waits for this one, or M_NONE */
 };
@@ -121,7 +122,7 @@ struct m_result {
 /* The machine, as far as it shows. Limits in pages. */
 struct m_config {
 	u64 levels, mem, swap, overcommit, overcommit_ratio;
-	u64 limit_as, limit_data, limit_stack, limit_memlock, max_tasks, cpus;
+	u64 limit_as, limit_data, limit_stack, limit_memlock, max_tasks, limit_nproc, pid_max, cpus;
 	bool modern; /* linux-6.18 */
 	bool stack_guard, ldt, ksm;
 	bool thp; /* huge pages bring more than was asked for */

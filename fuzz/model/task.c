@@ -97,6 +97,34 @@ static bool flags_fit(u32 flags)
 	return !(flags & CLONE_SIGHAND) || flags & CLONE_VM;
 }
 
+/* nr tasks of at most max: is there room for one more? If only the engine can tell, it has. */
+static bool room_for_task(struct model *m, u64 nr, u64 unseen, u64 max)
+{
+	if (nr + unseen < max)
+		return true;
+	if (nr >= max)
+		return false;
+	m->unsure = true;
+	return !m->in.engine_failed;
+}
+
+static u64 nr_processes(const struct model *m)
+{
+	u64 n = 0;
+
+	for (u32 i = 0; i < m->nr_tasks; i++)
+		n += m->task[i].alive && !m->task[i].kthread;
+	return n;
+}
+
+/* The dead count until their CPU has left them; a pid below 300 is given once only. */
+static bool may_be_born(struct model *m, bool kthread)
+{
+	return (kthread || room_for_task(m, nr_processes(m), m->cfg.cpus, m->cfg.limit_nproc)) &&
+	       room_for_task(m, m->alive, m->cfg.cpus, m->cfg.max_tasks) &&
+	       room_for_task(m, m->alive, m->cfg.cpus + 300, m->cfg.pid_max);
+}
+
 struct m_result m_fork(struct model *m, u32 task, u32 child, u32 flags, bool kthread)
 {
 	u32 space = spaces_user(m, task);
@@ -104,14 +132,8 @@ struct m_result m_fork(struct model *m, u32 task, u32 child, u32 flags, bool kth
 
 	if (!kthread && !flags_fit(flags))
 		return m_error(EINVAL);
-	/* the dead count until their CPU has left them */
-	if (m->alive + m->cfg.cpus >= m->cfg.max_tasks) {
-		if (m->alive >= m->cfg.max_tasks)
-			return m_error(EAGAIN);
-		m->unsure = true;
-		if (m->in.engine_failed)
-			return m_error(EAGAIN);
-	}
+	if (!may_be_born(m, kthread || m->task[task].kthread))
+		return m_error(EAGAIN);
 	if (kthread)
 		space = M_NONE;
 	if (space != M_NONE && flags & CLONE_VM) {
@@ -122,6 +144,7 @@ struct m_result m_fork(struct model *m, u32 task, u32 child, u32 flags, bool kth
 			return m_error(err);
 	}
 	born(m, child, space);
+	m->task[child].kthread = kthread || m->task[task].kthread;
 	if (flags & CLONE_VFORK) {
 		m->task[task].waiting = true;
 		m->task[child].waiter = task;

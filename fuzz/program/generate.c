@@ -659,8 +659,9 @@ static u32 requests(enum op_code code)
 
 static int add_mark(struct gen *g, struct op *op, u32 nr)
 {
-	static const u8 classes[] = {FL_CLASS_page, FL_CLASS_page, FL_CLASS_slab, FL_CLASS_slab,
-				     FL_CLASS_ctor, FL_CLASS_acct, FL_CLASS_hook, FL_CLASS_intr};
+	static const u8 classes[] = {FL_CLASS_page, FL_CLASS_page, FL_CLASS_slab,
+				     FL_CLASS_slab, FL_CLASS_ctor, FL_CLASS_acct,
+				     FL_CLASS_hook, FL_CLASS_intr, FL_CLASS_limit};
 	struct fi_item *item = program_add_fault(g->p, op);
 
 	if (!item)
@@ -832,6 +833,7 @@ static int gen_machine(struct gen *g)
 		"mem=2048 overcommit=2",
 		"max_map_count=24",
 		"max_tasks=6",
+		"limit_nproc=6",
 		"seqnum_bits=2",
 		"limit_memlock=6",
 		"stack_guard=page",

@@ -679,6 +679,7 @@ static void import_tasks(struct target *t)
 		if (!tsk)
 			continue;
 		m->task[i].alive = true;
+		m->task[i].kthread = tsk->flags & PF_KTHREAD;
 		m->task[i].waiting = tsk->state == TASK_VFORK_WAIT;
 		m->task[i].space = import_space(t, tsk->mm);
 		m->alive++;
@@ -1746,6 +1747,8 @@ void compare_begin(struct target *t, const struct exec_image *image)
 		.limit_stack = c->limit_stack,
 		.limit_memlock = c->limit_memlock,
 		.max_tasks = c->max_tasks,
+		.limit_nproc = c->limit_nproc,
+		.pid_max = c->pid_max,
 		.cpus = c->cpus,
 		.modern = c->profile == 1,
 		/* a gap took its place */

@@ -149,8 +149,12 @@ static const struct row {
 	{OP_mmap, SITE_mmap_region_hook, OUT_ERRNO, ENODEV},
 	{OP_mmap, SITE_shmem_inode, OUT_ERRNO, ENOSPC},
 	{OP_mmap, SITE_shmem_file, OUT_ERRNO, ENFILE},
+	{OP_mmap, SITE_can_do_mlock, OUT_ERRNO, EPERM},
+	{OP_mmap, SITE_mmap_memlock, OUT_ERRNO, EAGAIN},
 	{OP_mmap, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_remap_file_pages, SITE_mmap_region_hook, OUT_ERRNO, ENODEV},
+	{OP_remap_file_pages, SITE_can_do_mlock, OUT_ERRNO, EPERM},
+	{OP_remap_file_pages, SITE_mmap_memlock, OUT_ERRNO, EAGAIN},
 	{OP_remap_file_pages, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_munmap, SITE_mmap_lock, OUT_ERRNO, EINTR},
 	{OP_munmap, SITE_none, OUT_ERRNO, ENOMEM},
@@ -161,24 +165,42 @@ static const struct row {
 	{OP_write, SITE_shmem_block_acct, OUT_SIGBUS, 0},
 	/* a stack that cannot grow is no place to access, whatever the cause */
 	{OP_read, SITE_expand_stack_acct, OUT_SIGSEGV, 0},
+	{OP_read, SITE_expand_stack_as, OUT_SIGSEGV, 0},
+	{OP_read, SITE_expand_stack_size, OUT_SIGSEGV, 0},
+	{OP_read, SITE_expand_stack_memlock, OUT_SIGSEGV, 0},
 	{OP_read, SITE_anon_vma_prepare_avc, OUT_SIGSEGV, 0},
 	{OP_read, SITE_anon_vma_prepare_avc, OUT_OOM, 0},
 	{OP_read, SITE_anon_vma_prepare_av, OUT_SIGSEGV, 0},
 	{OP_read, SITE_anon_vma_prepare_av, OUT_OOM, 0},
 	{OP_read, SITE_none, OUT_OOM, 0},
 	{OP_write, SITE_expand_stack_acct, OUT_SIGSEGV, 0},
+	{OP_write, SITE_expand_stack_as, OUT_SIGSEGV, 0},
+	{OP_write, SITE_expand_stack_size, OUT_SIGSEGV, 0},
+	{OP_write, SITE_expand_stack_memlock, OUT_SIGSEGV, 0},
 	{OP_write, SITE_anon_vma_prepare_avc, OUT_SIGSEGV, 0},
 	{OP_write, SITE_anon_vma_prepare_avc, OUT_OOM, 0},
 	{OP_write, SITE_anon_vma_prepare_av, OUT_SIGSEGV, 0},
 	{OP_write, SITE_anon_vma_prepare_av, OUT_OOM, 0},
 	{OP_write, SITE_none, OUT_OOM, 0},
 	{OP_fork, SITE_copy_process_signal, OUT_ERRNO, ERESTARTNOINTR},
+	{OP_fork, SITE_copy_process_nproc, OUT_ERRNO, EAGAIN},
+	{OP_fork, SITE_copy_process_threads, OUT_ERRNO, EAGAIN},
+	{OP_fork, SITE_alloc_pid_max, OUT_ERRNO, EAGAIN},
 	{OP_fork, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_vfork, SITE_copy_process_signal, OUT_ERRNO, ERESTARTNOINTR},
+	{OP_vfork, SITE_copy_process_nproc, OUT_ERRNO, EAGAIN},
+	{OP_vfork, SITE_copy_process_threads, OUT_ERRNO, EAGAIN},
+	{OP_vfork, SITE_alloc_pid_max, OUT_ERRNO, EAGAIN},
 	{OP_vfork, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_clone, SITE_copy_process_signal, OUT_ERRNO, ERESTARTNOINTR},
+	{OP_clone, SITE_copy_process_nproc, OUT_ERRNO, EAGAIN},
+	{OP_clone, SITE_copy_process_threads, OUT_ERRNO, EAGAIN},
+	{OP_clone, SITE_alloc_pid_max, OUT_ERRNO, EAGAIN},
 	{OP_clone, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_kthread, SITE_copy_process_signal, OUT_ERRNO, ERESTARTNOINTR},
+	{OP_kthread, SITE_copy_process_nproc, OUT_ERRNO, EAGAIN},
+	{OP_kthread, SITE_copy_process_threads, OUT_ERRNO, EAGAIN},
+	{OP_kthread, SITE_alloc_pid_max, OUT_ERRNO, EAGAIN},
 	{OP_kthread, SITE_none, OUT_ERRNO, ENOMEM},
 	/* argument pages that cannot be had are too many arguments, whatever the cause */
 	{OP_exec, SITE_anon_vma_prepare_avc, OUT_ERRNO, E2BIG},
@@ -193,13 +215,21 @@ static const struct row {
 	{OP_exec, SITE_anon_charge, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_huge_pte, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_huge_pte_ctor, OUT_ERRNO, E2BIG},
+	{OP_exec, SITE_exec_args, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_expand_stack_acct, OUT_ERRNO, E2BIG},
+	{OP_exec, SITE_expand_stack_as, OUT_ERRNO, E2BIG},
+	{OP_exec, SITE_expand_stack_size, OUT_ERRNO, E2BIG},
 	{OP_exec, SITE_exec_binfmt, OUT_ERRNO, ENOEXEC},
 	{OP_exec, SITE_exec_mmap_dump, OUT_ERRNO, EINTR},
 	/* past the point of no return */
 	{OP_exec, SITE_expand_stack_acct, OUT_KILLED, EFAULT},
+	{OP_exec, SITE_expand_stack_as, OUT_KILLED, EFAULT},
+	{OP_exec, SITE_expand_stack_size, OUT_KILLED, EFAULT},
+	{OP_exec, SITE_mmap_map_count, OUT_KILLED, ENOMEM},
+	{OP_exec, SITE_mmap_region_as, OUT_KILLED, ENOMEM},
 	{OP_exec, SITE_mmap_region_acct, OUT_KILLED, ENOMEM},
 	{OP_exec, SITE_mmap_region_vma, OUT_KILLED, ENOMEM},
+	{OP_exec, SITE_munmap_map_count, OUT_KILLED, ENOMEM},
 	{OP_exec, SITE_split_vma_vma, OUT_KILLED, ENOMEM},
 	{OP_exec, SITE_mmap_region_hook, OUT_KILLED, ENODEV},
 	{OP_exec, SITE_special_mapping_vma, OUT_KILLED, ENOMEM},
@@ -220,29 +250,41 @@ static const struct row {
 	{OP_khugepaged, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_mremap, SITE_mmap_lock, OUT_ERRNO, EINTR},
 	{OP_mremap, SITE_mremap_hook, OUT_ERRNO, EINVAL},
+	{OP_mremap, SITE_mremap_memlock, OUT_ERRNO, EAGAIN},
 	{OP_mremap, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_uprobe_step, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_uprobe_call, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_io_setup, SITE_ioctx_alloc_max, OUT_ERRNO, EAGAIN},
+	{OP_io_setup, SITE_ioctx_alloc_nr, OUT_ERRNO, EAGAIN},
 	{OP_io_setup, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_io_submit, SITE_aio_get_req, OUT_ERRNO, EAGAIN},
 	/* the range of a ring that cannot be cut out of its VMA stays mapped */
+	{OP_io_destroy, SITE_munmap_map_count, OUT_OK, 0},
 	{OP_io_destroy, SITE_split_vma_vma, OUT_OK, 0},
 	{OP_io_destroy, SITE_anon_vma_clone_avc, OUT_OK, 0},
 	{OP_madvise, SITE_mmap_lock, OUT_ERRNO, EINTR},
 	{OP_madvise, SITE_none, OUT_ERRNO, EAGAIN},
 	{OP_mlock, SITE_mmap_lock, OUT_ERRNO, EINTR},
 	{OP_mlock, SITE_shmem_block_acct, OUT_ERRNO, ENOMEM},
+	{OP_mlock, SITE_can_do_mlock, OUT_ERRNO, EPERM},
+	{OP_mlock, SITE_mlock_memlock, OUT_ERRNO, ENOMEM},
+	{OP_mlock, SITE_split_vma_map_count, OUT_ERRNO, ENOMEM},
 	{OP_mlock, SITE_split_vma_vma, OUT_ERRNO, ENOMEM},
 	{OP_mlock, SITE_split_vma_policy, OUT_ERRNO, ENOMEM},
 	{OP_mlock, SITE_anon_vma_clone_avc, OUT_ERRNO, ENOMEM},
 	{OP_mlock, SITE_none, OUT_ERRNO, EAGAIN},
 	{OP_mlock2, SITE_mmap_lock, OUT_ERRNO, EINTR},
 	{OP_mlock2, SITE_shmem_block_acct, OUT_ERRNO, ENOMEM},
+	{OP_mlock2, SITE_can_do_mlock, OUT_ERRNO, EPERM},
+	{OP_mlock2, SITE_mlock_memlock, OUT_ERRNO, ENOMEM},
+	{OP_mlock2, SITE_split_vma_map_count, OUT_ERRNO, ENOMEM},
 	{OP_mlock2, SITE_split_vma_vma, OUT_ERRNO, ENOMEM},
 	{OP_mlock2, SITE_split_vma_policy, OUT_ERRNO, ENOMEM},
 	{OP_mlock2, SITE_anon_vma_clone_avc, OUT_ERRNO, ENOMEM},
 	{OP_mlock2, SITE_none, OUT_ERRNO, EAGAIN},
 	{OP_mlockall, SITE_mmap_lock, OUT_ERRNO, EINTR},
+	{OP_mlockall, SITE_can_do_mlock, OUT_ERRNO, EPERM},
+	{OP_mlockall, SITE_mlockall_memlock, OUT_ERRNO, ENOMEM},
 	{OP_munlockall, SITE_mmap_lock, OUT_ERRNO, EINTR},
 	{OP_munlock, SITE_mmap_lock, OUT_ERRNO, EINTR},
 	{OP_munlock, SITE_none, OUT_ERRNO, ENOMEM},
@@ -283,6 +325,15 @@ static bool is_fault_site(enum fl_site site)
 	return false;
 }
 
+/* Where a load or store of the kernel's on behalf of a user may be refused: a stack may grow, too.
+ */
+static bool is_access_site(enum fl_site site)
+{
+	return is_fault_site(site) || site == SITE_expand_stack_acct ||
+	       site == SITE_expand_stack_as || site == SITE_expand_stack_size ||
+	       site == SITE_expand_stack_memlock;
+}
+
 static bool not_populated(const struct target *t, u32 op, const struct fi_point *point,
 			  const struct outcome *out)
 {
@@ -307,7 +358,7 @@ bool declared_untold(const struct target *t, u32 op, const struct fi_point *poin
 	bool leaves = op == UINT32_MAX || t->p->ops[op].code == OP_exit ||
 		      t->p->ops[op].code == OP_exec || t->p->ops[op].code == OP_oom_kill;
 
-	return t->clears_tid && leaves && is_fault_site(asked(point));
+	return t->clears_tid && leaves && is_access_site(asked(point));
 }
 
 /*
@@ -322,18 +373,8 @@ static bool source_kept(const struct target *t, u32 op, const struct fi_point *p
 
 	return out->kind == OUT_OK &&
 	       (asked(point) == SITE_split_vma_vma || asked(point) == SITE_split_vma_policy ||
-		asked(point) == SITE_anon_vma_clone_avc) &&
+		asked(point) == SITE_anon_vma_clone_avc || asked(point) == SITE_munmap_map_count) &&
 	       target_addr(t, &t->tasks[o->task], &o->args[0], &addr) && (u64)out->value != addr;
-}
-
-/* Where a load or store of the kernel's on behalf of a user may be refused, besides. */
-static bool is_access_site(enum fl_site site)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(fault_sites); i++)
-		if (fault_sites[i] == site)
-			return true;
-	return site == SITE_huge_pte || site == SITE_huge_pte_ctor || site == SITE_swap_page ||
-	       site == SITE_expand_stack_acct;
 }
 
 /* A context's name that cannot be read is none; its place that cannot be written is none. */

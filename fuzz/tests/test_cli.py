@@ -365,7 +365,7 @@ class Sweep(Cli):
     def test_classes_and_modes(self):
         every = self.rows("sweep", "--json", "--class", "all", self.good)[0]["met"]
         parts = [self.rows("sweep", "--json", "--class", c, self.good)[0]["met"]
-                 for c in ("page", "slab", "ctor,hook", "acct", "intr")]
+                 for c in ("page", "slab", "ctor,hook", "acct", "intr", "limit", "refill", "bulk")]
         self.assertEqual(sum(parts), every)
         fork = self.rows("sweep", "--json", "--mode", "fork", self.good)[0]
         self.assertEqual((fork["met"], fork["delivered"], fork["masked"], fork["crashes"]), (every, every, 0, 0))

@@ -48,6 +48,8 @@ static const struct m_config usual = {
 	.limit_stack = 2048,
 	.limit_memlock = 64,
 	.max_tasks = 8,
+	.limit_nproc = 8,
+	.pid_max = 32768,
 	.cpus = 1,
 	.ldt = true,
 };

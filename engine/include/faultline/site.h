@@ -10,7 +10,9 @@
 
 /*
  * What kind of request is refused. Those of class refill are the backend's own, for a slab: what
- * the engine asks for is the same on every backend, they are not.
+ * the engine asks for is the same on every backend, they are not. Class limit says that a limit has
+ * been reached which has not. Of class bulk, many objects at once, this engine asks for none
+ * (fl_class_without_sites()). New classes go last: programs in bytes number them.
  */
 #define FL_CLASSES(X) \
 	X(page)       \
@@ -19,7 +21,9 @@
 	X(hook)       \
 	X(acct)       \
 	X(intr)       \
-	X(refill)
+	X(refill)     \
+	X(limit)      \
+	X(bulk)
 
 enum fl_class {
 #define X(name) FL_CLASS_##name,
@@ -49,5 +53,7 @@ extern const char *const fl_class_names[FL_NR_CLASSES];
 /* By name; SITE_none (0) and FL_NR_CLASSES when unknown. */
 enum fl_site fl_site_find(const char *name, size_t len);
 enum fl_class fl_class_find(const char *name, size_t len);
+/* Why a class has no site; NULL: it has. */
+const char *fl_class_without_sites(enum fl_class class);
 
 #endif

@@ -56,7 +56,7 @@ static void test_round_trip(void **state)
 static void test_known_seed(void **state)
 {
 	static const char want[] = "# faultline 1\n"
-				   "machine teardown=oldest\n"
+				   "machine swap=16 swap_count_bits=2 teardown=oldest\n"
 				   "t0: r0 = mmap(w+33p, 2p, rwx, private|anon|fixed)\n"
 				   "t0: r1 = io_setup(0x1ff, r0)\n"
 				   "t0: t1 = vfork()\n"
