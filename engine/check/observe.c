@@ -115,6 +115,11 @@ bool fl_obs_names_group(u64 key)
 	return key == SHARE_signal;
 }
 
+bool fl_obs_names_handlers(u64 key)
+{
+	return key == SHARE_sighand;
+}
+
 static u32 mm_number(const struct observer *o, const struct mm_struct *mm)
 {
 	if (!mm)

@@ -826,10 +826,15 @@ static bool waited(const struct change *c, u32 task, bool maybe)
 	return false;
 }
 
-/* The task whose exec this is has lost its part of what it shared; others may follow it. */
-static bool unshared(const struct change *c, u32 task, u64 holder)
+/*
+ * The task whose exec this is has lost its part of what it shared; others may follow it. Of one
+ * that fails after it ended its threads, that is its handlers: all else must be given back.
+ */
+static bool unshared(const struct change *c, u32 task, const struct fl_obs *share)
 {
-	return c->kind == CHANGE_KILLED && c->stays && (task == c->task || holder == c->task);
+	return c->kind == CHANGE_KILLED && c->stays &&
+	       (c->new_mm || fl_obs_names_handlers(share->key)) &&
+	       (task == c->task || share->val == c->task);
 }
 
 /*
@@ -888,8 +893,8 @@ static bool same_task(const struct change *c, u32 task)
 			want = acts && !a->val ? 0 : task_after(c, b->val);
 			break;
 		case F_task_share:
-			want = unshared(c, task, b->val) ? a->val
-							 : task_after(c, surviving_holder(c, b));
+			want = unshared(c, task, b) ? a->val
+						    : task_after(c, surviving_holder(c, b));
 			break;
 		case F_task_clear_child_tid:
 			if (acts && !a->val)

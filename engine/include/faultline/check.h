@@ -88,6 +88,8 @@ bool fl_obs_counts_births(u64 task);
 
 /* Is this the key of a task's share that names its thread group? */
 bool fl_obs_names_group(u64 key);
+/* Is that the signal handlers, which an exec takes for its own before it can still fail? */
+bool fl_obs_names_handlers(u64 key);
 
 typedef void (*fl_obs_fn)(void *priv, const struct fl_obs *o);
 
