@@ -254,6 +254,9 @@ void m_effect(struct model *m, struct m_effect e);
  */
 typedef bool (*m_present_fn)(void *priv, u32 space, u64 addr);
 void m_accept(struct model *m, m_present_fn present, m_present_fn account, void *priv);
+/* Of the effects only M_ADOPT: the areas are as they will be accepted, and can still be taken back.
+ */
+void m_adopt(struct model *m, m_present_fn account, void *priv);
 /* Remembers the areas of a space; m_rollback() makes them what they were and forgets the effects.
  */
 void m_save(struct model *m, u32 space);

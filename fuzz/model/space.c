@@ -562,8 +562,17 @@ static void adopt(struct model *m, const struct m_effect *e, m_present_fn accoun
 	}
 }
 
+void m_adopt(struct model *m, m_present_fn account, void *priv)
+{
+	for (u32 i = 0; i < m->nr_effects; i++)
+		if (m->effect[i].kind == M_ADOPT)
+			adopt(m, &m->effect[i], account, priv);
+}
+
 void m_accept(struct model *m, m_present_fn present, m_present_fn account, void *priv)
 {
+	if (account)
+		m_adopt(m, account, priv);
 	for (u32 i = 0; i < m->nr_effects; i++) {
 		const struct m_effect *e = &m->effect[i];
 		struct m_space *s = e->space == M_NONE ? NULL : &m->space[e->space];
@@ -599,8 +608,6 @@ void m_accept(struct model *m, m_present_fn present, m_present_fn account, void 
 			}
 			break;
 		case M_ADOPT:
-			if (account)
-				adopt(m, e, account, priv);
 			break;
 		}
 	}

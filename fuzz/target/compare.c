@@ -1191,13 +1191,14 @@ static void follow_kept_source(struct target *t, const struct call *c, u32 space
 	m_change(m, space, m->in.vma_start, m->in.vma_end, M_ACCOUNT, 0);
 	m_insert(m, space, &a);
 	/*
-	 * One VMA with the old range, the new one has lost its promise with it; cut out of the old
-	 * one, it has left a part that keeps it.
+	 * One VMA with the old range, the new one, and what it has joined, have lost their promise
+	 * with it; cut out of the old one, it has left a part that keeps it.
 	 */
-	if (a.attr & M_ACCOUNT && a.end >= m->in.vma_start && a.start <= m->in.vma_end)
+	old = m_at(&m->space[space], to);
+	if (a.attr & M_ACCOUNT && old && old->end >= m->in.vma_start && old->start <= m->in.vma_end)
 		m_effect(m, (struct m_effect){M_ADOPT, space, M_NONE,
-					      min_u64(a.start, m->in.vma_start),
-					      max_u64(a.end, m->in.vma_end), 0});
+					      min_u64(old->start, m->in.vma_start),
+					      max_u64(old->end, m->in.vma_end), 0});
 	m_effect(m, (struct m_effect){M_MOVE, space, M_NONE, c->addr, c->addr + old_len, to});
 	if (a.attr & M_LOCKED && new_len > old_len)
 		m_populate(m, space, to + old_len, to + new_len, true);
@@ -1302,9 +1303,8 @@ static bool fits(struct target *t, u32 space)
 {
 	const struct m_space *s = &t->cmp->m.space[space];
 
-	for (u32 i = 0; i < t->cmp->m.nr_effects; i++)
-		if (t->cmp->m.effect[i].kind == M_ADOPT)
-			return true; /* comparing comes after adopting */
+	/* what is the engine's choice has been made */
+	m_adopt(&t->cmp->m, is_accounted, t);
 	return same_areas(t, space, s->engine, 0, t->cmp->m.cfg.task_size, NULL);
 }
 

@@ -465,6 +465,13 @@ static bool room_to_lock_again(const struct target *t, const struct op *o)
 	       t->m->cfg.limit_memlock;
 }
 
+/* A move that could not be taken back altogether: its place is taken, the next finds another. */
+static bool is_place_taken(const struct target *t, const struct op *o)
+{
+	return !(o->args[3].val & MREMAP_FIXED) &&
+	       t->tasks[o->task].tsk->mm->total_vm > t->vm_before;
+}
+
 /* What went on in spite of the fault is over, except a brk that stayed where it was. */
 bool declared_retryable(const struct target *t, u32 op, const struct outcome *out)
 {
@@ -474,6 +481,8 @@ bool declared_retryable(const struct target *t, u32 op, const struct outcome *ou
 		return room_to_lock_again(t, o);
 	/* where the old pages have gone there is nothing left to remap */
 	if (o->code == OP_remap_file_pages)
+		return false;
+	if (o->code == OP_mremap && out->kind == OUT_ERRNO && is_place_taken(t, o))
 		return false;
 	/* what is locked has its permissions now, and nobody fetches its pages any more */
 	if (o->code == OP_mprotect && t->tasks[o->task].tsk->mm->locked_vm)
@@ -667,6 +676,7 @@ struct change {
 	bool destroyed; /* the context of that name, and the pages of its ring, may have gone */
 	bool prefix_over;
 	bool multiple; /* more than one fault was made */
+	bool kept;     /* CHANGE_MAPPED: the VMA that has [start, end) has lost its charge */
 	/* CHANGE_KILLED: by number, who is gone; words that the gone and the task wanted cleared */
 	bool *gone;
 	u64 max_task;
@@ -1227,11 +1237,13 @@ static bool is_cut(const struct change *c, u32 mm, u64 addr)
 	return false;
 }
 
-/* What the old range has lost: its charge, if the VMA around it had one. */
+/* What the old range, or a new one that stays, has lost: the charge of the VMA around it. */
 static bool lost_account(const struct change *c, u32 mm, const struct area *b, const struct area *a)
 {
-	return c->kind == CHANGE_MOVED && mm == c->mm && b->start <= c->from && c->from < b->end &&
-	       a->flags == (b->flags & ~(u64)VM_ACCOUNT);
+	bool around = c->kept ? a->start <= c->start && c->start < a->end
+			      : c->kind == CHANGE_MOVED && b->start <= c->from && c->from < b->end;
+
+	return around && mm == c->mm && a->flags == (b->flags & ~(u64)VM_ACCOUNT);
 }
 
 /* The piece of the new range that begins at addr, against the old range as it was. */
@@ -1590,14 +1602,41 @@ static bool only_changed(struct change *c)
 	return same;
 }
 
-/* Is addr mapped? */
-static bool area_in(const struct list *l, u32 mm, u64 addr)
+/* Where the area ends that has addr; 0: none has. */
+static u64 area_end(const struct list *l, u32 mm, u64 addr)
 {
 	for (u32 i = 0; i < l->nr; i++)
 		if (l->v[i].obj == mm && field_of(&l->v[i]) == F_vma_end && l->v[i].key <= addr &&
 		    l->v[i].val > addr)
-			return true;
-	return false;
+			return l->v[i].val;
+	return 0;
+}
+
+/*
+ * A move that was taken back: its new range has joined a neighbour, and could not be split off it
+ * again. What is one VMA with it has lost its charge.
+ */
+static const char *kept_destination(struct change *c, u64 len)
+{
+	c->kind = CHANGE_MAPPED;
+	c->end = c->start + len;
+	c->kept = true;
+	return "mremap-destination-kept";
+}
+
+/* The first address that is mapped now and was not; 0: none. */
+static u64 first_new(const struct change *c)
+{
+	for (u32 i = 0; i < c->after.nr; i++) {
+		const struct fl_obs *a = &c->after.v[i];
+
+		if (a->obj != c->mm || field_of(a) != F_vma_end)
+			continue;
+		for (u64 addr = a->key; addr < a->val; addr = area_end(&c->before, c->mm, addr))
+			if (!area_end(&c->before, c->mm, addr))
+				return addr;
+	}
+	return 0;
 }
 
 /*
@@ -1619,14 +1658,15 @@ static const char *mremap_exception(const struct target *t, const struct op *o,
 		c->cut_end = c->from + old_len;
 	}
 	if (out->kind == OUT_ERRNO && fixed) {
+		if (c->multiple && area_end(&c->after, c->mm, c->start))
+			return kept_destination(c, new_len);
 		c->end = c->start + new_len;
-		/* the new range has joined its neighbour, and cannot be split off again */
-		if (c->multiple && area_in(&c->after, c->mm, c->start)) {
-			c->kind = CHANGE_MAPPED;
-			return "mremap-destination-kept";
-		}
 		c->kind = CHANGE_HOLE;
 		return "mremap-destination-hole";
+	}
+	if (out->kind == OUT_ERRNO && c->multiple) {
+		c->start = first_new(c);
+		return c->start ? kept_destination(c, new_len) : NULL;
 	}
 	if (out->kind != OUT_OK)
 		return NULL;

@@ -630,6 +630,7 @@ static void target_apply(void *s, u32 op, struct outcome *out)
 	before = task->tsk->mm;
 	t->number = task_number(t, o->task);
 	t->clears_tid = target_clears_tid(t, task->tsk, o->code == OP_oom_kill);
+	t->vm_before = before ? before->total_vm : 0;
 	if (!target_guarded(t, step_switch, task))
 		goto broken;
 	guarantee = may_be_refused(t, op);

@@ -159,6 +159,7 @@ struct target {
 	u32 nr_asked;	 /* requests made then that no fallback is declared for */
 	u32 number;	 /* of the acting task, as observations number tasks when it begins */
 	bool clears_tid; /* the operation may find that it cannot clear a word of its task's */
+	u64 vm_before;	 /* pages that the acting task had mapped */
 	u64 brk_wanted;	 /* argument of the last brk, for what is declared of it */
 	u32 nr_findings;
 	u64 hash;
