@@ -634,8 +634,9 @@ struct change {
 	bool probed;	/* there may be an area for stepping now */
 	bool destroyed; /* the context of that name, and the pages of its ring, may have gone */
 	bool prefix_over;
-	bool multiple; /* more than one fault was made */
-	bool kept;     /* CHANGE_MAPPED: the VMA that has [start, end) has lost its charge */
+	bool multiple;	/* more than one fault was made */
+	bool uncharges; /* CHANGE_PREFIX: what may be written no more may have lost its charge */
+	bool kept;	/* CHANGE_MAPPED: the VMA that has [start, end) has lost its charge */
 	/* CHANGE_KILLED: by number, who is gone; words that the gone and the task wanted cleared */
 	bool *gone;
 	u64 max_task;
@@ -1165,7 +1166,9 @@ static bool has_new_flags(const struct change *c, u64 old, u64 new)
 {
 	u64 want = (old & ~c->clear) | c->set;
 
-	return new == want || (c->set & VM_WRITE && new == (want | VM_ACCOUNT));
+	if (new == want || (c->set & VM_WRITE && new == (want | VM_ACCOUNT)))
+		return true;
+	return c->uncharges && new == (want & ~(u64)VM_ACCOUNT);
 }
 
 static bool in_cut(const struct change *c, u32 mm, u64 addr)
@@ -1856,6 +1859,7 @@ static const char *exception_of(const struct target *t, const struct op *o,
 		c->kind = CHANGE_PREFIX;
 		c->clear = VM_ACCESS_FLAGS;
 		c->set = o->args[2].val & VM_ACCESS_FLAGS;
+		c->uncharges = !(c->set & VM_WRITE) && t->m->cfg.profile == 1;
 		/* of what is locked, also before the place of the failure */
 		c->filled = done || value_of(&c->before, F_mm_locked_vm, c->mm);
 		return done ? "mprotect-not-populated" : failed ? "mprotect-prefix" : NULL;
