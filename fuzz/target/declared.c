@@ -633,6 +633,7 @@ struct change {
 	bool shares_mm; /* CHANGE_BORN: the child uses the same mm */
 	bool probed;	/* there may be an area for stepping now */
 	bool destroyed; /* the context of that name, and the pages of its ring, may have gone */
+	bool rings_go;
 	bool prefix_over;
 	bool multiple;	/* more than one fault was made */
 	bool uncharges; /* CHANGE_PREFIX: what may be written no more may have lost its charge */
@@ -952,6 +953,17 @@ static bool wants_tid(const struct change *c, u32 mm)
 	return false;
 }
 
+/*
+ * Do rings lose their pages, wherever they are mapped? That of the context that is destroyed, and
+ * those of an mm that nobody uses any more.
+ */
+static bool rings_go(const struct change *c)
+{
+	return c->destroyed ||
+	       (c->kind == CHANGE_KILLED && value_of(&c->before, F_mm_ioctx_file, c->mm) &&
+		value_of(&c->before, F_mm_users, c->mm) == users_gone(c, c->mm));
+}
+
 /* Slot of the context that the operation was about; ~0: none. */
 static u64 context_slot(const struct change *c)
 {
@@ -1040,7 +1052,7 @@ static bool same_fields(const struct change *c, u32 mm, u32 now)
 			if (mm == c->mm && c->kind != CHANGE_KILLED && !c->advised)
 				want = a->val;
 			/* the page of a word, or of a ring */
-			if (field_of(b) == F_mm_rss && (c->destroyed || wants_tid(c, mm)))
+			if (field_of(b) == F_mm_rss && (c->rings_go || wants_tid(c, mm)))
 				want = a->val;
 			break;
 		default:
@@ -1344,7 +1356,7 @@ static bool may_be_fetched(const struct change *c, u32 mm, u64 addr)
 /* Has the entry gone with its page, from what is mapped of a ring? */
 static bool gone_with_ring(const struct change *c, u64 addr)
 {
-	const struct area *b = c->destroyed ? area_at(c->areas[0], c->nr_areas[0], addr) : NULL;
+	const struct area *b = c->rings_go ? area_at(c->areas[0], c->nr_areas[0], addr) : NULL;
 
 	if (!b || !b->file || !(b->flags & VM_DONTEXPAND))
 		return false;
@@ -1545,6 +1557,7 @@ static bool only_changed(struct change *c)
 	}
 	if (c->gone && c->kind == CHANGE_KILLED)
 		find_gone(c);
+	c->rings_go = c->gone && rings_go(c);
 	if (c->gone && c->pages && c->files && room)
 		same = same_rest(c) && same_mms(c) && same_contents(c);
 	for (unsigned int side = 0; side < 2; side++) {
