@@ -1002,6 +1002,7 @@ static void observe_page_cache(struct observer *o, struct file_inode *inode)
 	}
 	for (struct rb_node *r = rb_first(&inode->i_data.page_tree); r; r = rb_next(r)) {
 		struct page *page = rb_entry(r, struct page, cache_node);
+		u32 number;
 
 		/* reading it in again would give the same page */
 		if (!page->seen[SEEN_MAPPED] && page->type == PAGE_FILE && !page->_mapcount &&
@@ -1011,7 +1012,9 @@ static void observe_page_cache(struct observer *o, struct file_inode *inode)
 			obs(o, OBS_inode_clean_page, n, page->index, 1);
 			continue;
 		}
-		obs(o, OBS_inode_page, n, page->index, page_number(o, page, page->index));
+		number = page_number(o, page, page->index);
+		/* numbers come by layout; what they hold does not */
+		obs(o, OBS_inode_page, n, page->index, o->contents ? page_tag(page) : number);
 	}
 }
 
@@ -1276,6 +1279,7 @@ static bool is_layout(const struct fl_obs *rec)
 	case OBS_page_tag:
 	case OBS_page_index:
 	case OBS_page_inode:
+	case OBS_page_dirty:
 	case OBS_page_mapcount:
 	case OBS_page_count_extra:
 	case OBS_mm_rss:

@@ -1173,6 +1173,7 @@ static void follow_kept_source(struct target *t, const struct call *c, u32 space
 	const struct m_area *old = m_at(&m->space[space], c->addr);
 	u64 to = (u64)c->out->value, old_len = PAGE_ALIGN(c->op->args[1].val);
 	u64 new_len = PAGE_ALIGN(c->op->args[2].val);
+	u64 vma_start = m->in.vma_start, vma_end = m->in.vma_end;
 	struct m_area a;
 
 	if (!old || to == c->addr)
@@ -1184,21 +1185,28 @@ static void follow_kept_source(struct target *t, const struct call *c, u32 space
 	a.end = to + new_len;
 	if (c->op->args[3].val & MREMAP_FIXED) {
 		cut_out(m, space, to, new_len);
-		if (old_len > new_len)
-			cut_out(m, space, c->addr + new_len, old_len - new_len);
+		/* what the holes leave of the VMA around the old range */
+		if (to > c->addr)
+			vma_end = min_u64(vma_end, to);
+		else
+			vma_start = max_u64(vma_start, to + new_len);
+		if (old_len > new_len) {
+			vma_end = c->addr + new_len;
+			cut_out(m, space, vma_end, old_len - new_len);
+		}
 		old_len = min_u64(old_len, new_len);
 	}
-	m_change(m, space, m->in.vma_start, m->in.vma_end, M_ACCOUNT, 0);
+	m_change(m, space, vma_start, vma_end, M_ACCOUNT, 0);
 	m_insert(m, space, &a);
 	/*
 	 * One VMA with the old range, the new one, and what it has joined, have lost their promise
 	 * with it; cut out of the old one, it has left a part that keeps it.
 	 */
 	old = m_at(&m->space[space], to);
-	if (a.attr & M_ACCOUNT && old && old->end >= m->in.vma_start && old->start <= m->in.vma_end)
-		m_effect(m, (struct m_effect){M_ADOPT, space, M_NONE,
-					      min_u64(old->start, m->in.vma_start),
-					      max_u64(old->end, m->in.vma_end), 0});
+	if (a.attr & M_ACCOUNT && old && old->end >= vma_start && old->start <= vma_end)
+		m_effect(m,
+			 (struct m_effect){M_ADOPT, space, M_NONE, min_u64(old->start, vma_start),
+					   max_u64(old->end, vma_end), 0});
 	m_effect(m, (struct m_effect){M_MOVE, space, M_NONE, c->addr, c->addr + old_len, to});
 	if (a.attr & M_LOCKED && new_len > old_len)
 		m_populate(m, space, to + old_len, to + new_len, true);

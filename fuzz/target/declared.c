@@ -674,9 +674,11 @@ struct change {
 	bool shares_mm; /* CHANGE_BORN: the child uses the same mm */
 	bool probed;	/* there may be an area for stepping now */
 	bool destroyed; /* the context of that name, and the pages of its ring, may have gone */
+	bool rings_go;
 	bool prefix_over;
-	bool multiple; /* more than one fault was made */
-	bool kept;     /* CHANGE_MAPPED: the VMA that has [start, end) has lost its charge */
+	bool multiple;	/* more than one fault was made */
+	bool uncharges; /* CHANGE_PREFIX: what may be written no more may have lost its charge */
+	bool kept;	/* CHANGE_MAPPED: the VMA that has [start, end) has lost its charge */
 	/* CHANGE_KILLED: by number, who is gone; words that the gone and the task wanted cleared */
 	bool *gone;
 	u64 max_task;
@@ -997,6 +999,17 @@ static bool wants_tid(const struct change *c, u32 mm)
 	return false;
 }
 
+/*
+ * Do rings lose their pages, wherever they are mapped? That of the context that is destroyed, and
+ * those of an mm that nobody uses any more.
+ */
+static bool rings_go(const struct change *c)
+{
+	return c->destroyed ||
+	       (c->kind == CHANGE_KILLED && value_of(&c->before, F_mm_ioctx_file, c->mm) &&
+		value_of(&c->before, F_mm_users, c->mm) == users_gone(c, c->mm));
+}
+
 /* Slot of the context that the operation was about; ~0: none. */
 static u64 context_slot(const struct change *c)
 {
@@ -1085,7 +1098,7 @@ static bool same_fields(const struct change *c, u32 mm, u32 now)
 			if (mm == c->mm && c->kind != CHANGE_KILLED && !c->advised)
 				want = a->val;
 			/* the page of a word, or of a ring */
-			if (field_of(b) == F_mm_rss && (c->destroyed || wants_tid(c, mm)))
+			if (field_of(b) == F_mm_rss && (c->rings_go || wants_tid(c, mm)))
 				want = a->val;
 			break;
 		default:
@@ -1211,7 +1224,9 @@ static bool has_new_flags(const struct change *c, u64 old, u64 new)
 {
 	u64 want = (old & ~c->clear) | c->set;
 
-	return new == want || (c->set & VM_WRITE && new == (want | VM_ACCOUNT));
+	if (new == want || (c->set & VM_WRITE && new == (want | VM_ACCOUNT)))
+		return true;
+	return c->uncharges && new == (want & ~(u64)VM_ACCOUNT);
 }
 
 static bool in_cut(const struct change *c, u32 mm, u64 addr)
@@ -1387,7 +1402,7 @@ static bool may_be_fetched(const struct change *c, u32 mm, u64 addr)
 /* Has the entry gone with its page, from what is mapped of a ring? */
 static bool gone_with_ring(const struct change *c, u64 addr)
 {
-	const struct area *b = c->destroyed ? area_at(c->areas[0], c->nr_areas[0], addr) : NULL;
+	const struct area *b = c->rings_go ? area_at(c->areas[0], c->nr_areas[0], addr) : NULL;
 
 	if (!b || !b->file || !(b->flags & VM_DONTEXPAND))
 		return false;
@@ -1588,6 +1603,7 @@ static bool only_changed(struct change *c)
 	}
 	if (c->gone && c->kind == CHANGE_KILLED)
 		find_gone(c);
+	c->rings_go = c->gone && rings_go(c);
 	if (c->gone && c->pages && c->files && room)
 		same = same_rest(c) && same_mms(c) && same_contents(c);
 	for (unsigned int side = 0; side < 2; side++) {
@@ -1902,6 +1918,7 @@ static const char *exception_of(const struct target *t, const struct op *o,
 		c->kind = CHANGE_PREFIX;
 		c->clear = VM_ACCESS_FLAGS;
 		c->set = o->args[2].val & VM_ACCESS_FLAGS;
+		c->uncharges = !(c->set & VM_WRITE) && t->m->cfg.profile == 1;
 		/* of what is locked, also before the place of the failure */
 		c->filled = done || value_of(&c->before, F_mm_locked_vm, c->mm);
 		return done ? "mprotect-not-populated" : failed ? "mprotect-prefix" : NULL;
