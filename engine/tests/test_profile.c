@@ -1391,7 +1391,7 @@ static void killable_locks(void **state)
 		s64 (*call)(struct fixture *fx);
 		enum fl_site site;
 		s64 killed;
-	} calls[] = {
+	} locking[] = {
 		{call_munmap, SITE_mmap_lock, -EINTR},	   {call_mprotect, SITE_mmap_lock, -EINTR},
 		{call_mremap, SITE_mmap_lock, -EINTR},	   {call_madvise, SITE_mmap_lock, -EINTR},
 		{call_madvise_read, SITE_mmap_lock, 0},	   {call_mlock, SITE_mmap_lock, -EINTR},
@@ -1400,7 +1400,7 @@ static void killable_locks(void **state)
 	};
 
 	(void)state;
-	for (unsigned int i = 0; i < ARRAY_SIZE(calls); i++) {
+	for (unsigned int i = 0; i < ARRAY_SIZE(locking); i++) {
 		for (unsigned int p = 0; p < NR_PROFILES; p++) {
 			struct fixture fx;
 			u64 digest;
@@ -1410,10 +1410,10 @@ static void killable_locks(void **state)
 			map(&fx, 0, 4, RW);
 			touch(&fx, 0, 4);
 			digest = fl_digest(fx.m, false);
-			fx.fail[calls[i].site] = true;
-			ret = calls[i].call(&fx);
+			fx.fail[locking[i].site] = true;
+			ret = locking[i].call(&fx);
 			memset(fx.fail, 0, sizeof(fx.fail));
-			assert_int_equal(ret, p == NEW ? calls[i].killed : 0);
+			assert_int_equal(ret, p == NEW ? locking[i].killed : 0);
 			if (ret)
 				assert_true(fl_digest(fx.m, false) == digest);
 			assert_int_equal(fl_check_machine(fx.m, NULL, NULL, NULL), 0);
