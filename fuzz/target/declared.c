@@ -1237,11 +1237,20 @@ static bool is_cut(const struct change *c, u32 mm, u64 addr)
 	return false;
 }
 
-/* What the old range, or a new one that stays, has lost: the charge of the VMA around it. */
+static bool lies_in(const struct area *a, u64 addr)
+{
+	return a->start <= addr && addr < a->end;
+}
+
+/*
+ * What the old range, or a new one that stays, has lost: the charge of the VMA around it, as it was
+ * or as it is now.
+ */
 static bool lost_account(const struct change *c, u32 mm, const struct area *b, const struct area *a)
 {
-	bool around = c->kept ? a->start <= c->start && c->start < a->end
-			      : c->kind == CHANGE_MOVED && b->start <= c->from && c->from < b->end;
+	bool around = c->kept ? lies_in(a, c->start)
+			      : c->kind == CHANGE_MOVED &&
+					(lies_in(b, c->from) || lies_in(a, c->from));
 
 	return around && mm == c->mm && a->flags == (b->flags & ~(u64)VM_ACCOUNT);
 }
