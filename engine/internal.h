@@ -285,6 +285,9 @@ void update_hiwater_vm(struct mm_struct *mm);
  */
 unsigned int handle_mm_fault(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma,
 			     u64 addr, bool write);
+/* Maps a new page where none is; pt is the PTE table. Locks: page_table_lock. */
+void set_new_anon_pte(struct ctx *cx, struct vm_area_struct *vma, u64 addr, struct page *pt,
+		      struct page *page);
 
 /* ---- mm/huge_memory.c (facts §6.2, §11, §22) ------------------------------------------------- */
 
@@ -382,6 +385,20 @@ int mem_cgroup_try_charge(struct ctx *cx, struct page *page, const struct mm_str
 			  enum fl_site site);
 /* Of what is being freed: the pages of page's order. */
 void mem_cgroup_uncharge(struct ctx *cx, struct page *page);
+
+/* ---- fs/userfaultfd.c, mm/userfaultfd.c (facts §10.6) ---------------------------------------- */
+
+/* The file has gone: nothing is registered with it any more. Locks: none. */
+void userfaultfd_release(struct ctx *cx, struct userfaultfd_ctx *ctx);
+/* Is what misses there for a userfaultfd? */
+static inline bool userfaultfd_missing(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_UFFD_MISSING;
+}
+/* VM_FAULT_SIGBUS: such a fault cannot be waited for. Locks: mmap_sem read. */
+unsigned int handle_userfault(struct ctx *cx, const struct vm_area_struct *vma);
+/* One page, from src of the caller or (zeropage) of zeroes; errors of userfaultfd_copy(). */
+s64 mcopy_atomic(struct ctx *cx, struct mm_struct *dst_mm, u64 dst, u64 src, bool zeropage);
 
 /* ---- mm/filemap.c --------------------------------------------------------------------------- */
 
@@ -489,6 +506,12 @@ void iput(struct ctx *cx, struct file_inode *inode);
 /* A file with one reference that takes over the caller's of inode, or NULL. */
 struct file *alloc_file(struct ctx *cx, enum fl_site site, struct file_inode *inode, u32 f_mode);
 void dput(struct ctx *cx, struct dentry *dentry);
+/*
+ * A file in no directory, with one reference and a dentry, that takes over the caller's reference
+ * to inode. NULL: no memory, and the inode's reference is gone, too.
+ */
+struct file *alloc_pseudo_file(struct ctx *cx, struct file_inode *inode, enum fl_site dentry_site,
+			       enum fl_site file_site, u32 f_mode);
 /* -ETXTBSY while the file is open for writing. */
 int deny_write_access(struct file_inode *inode);
 void allow_write_access(struct file_inode *inode);
@@ -545,7 +568,8 @@ int vma_adjust(struct ctx *cx, struct vm_area_struct *vma, u64 start, u64 end, p
 /* The VMA that now covers [addr, end), or NULL: not merged, for whatever reason. */
 struct vm_area_struct *vma_merge(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *prev,
 				 u64 addr, u64 end, u32 vm_flags, struct anon_vma *anon_vma,
-				 struct file *file, pgoff_t pgoff, const struct mempolicy *policy);
+				 struct file *file, pgoff_t pgoff, const struct mempolicy *policy,
+				 const struct userfaultfd_ctx *uffd);
 /* __split_vma() does not look at max_map_count. */
 int __split_vma(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma, u64 addr,
 		bool new_below);
@@ -696,6 +720,8 @@ int mprotect_fixup(struct ctx *cx, struct vm_area_struct *vma, struct vm_area_st
 /* mm_alloc() and mmput() are in syscalls.h. */
 void mmdrop(struct ctx *cx, struct mm_struct *mm);
 struct mm_struct *get_task_mm(struct ctx *cx, struct task_struct *tsk);
+/* By who holds mm_count: one more user, unless the last has gone. */
+bool mmget_not_zero(struct ctx *cx, struct mm_struct *mm);
 void mm_release(struct ctx *cx, struct task_struct *tsk, struct mm_struct *mm);
 void mm_init_struct(struct machine *m, struct mm_struct *mm); /* fields of init_mm */
 void set_mm_exe_file(struct ctx *cx, struct mm_struct *mm, struct file *file);

@@ -140,6 +140,8 @@ struct subject_ops {
 	 */
 	bool (*relays)(void *s, u32 op, const struct fi_point *point);
 	u64 (*contents)(void *s);
+	/* Optional: may operations give other results in another layout, from here on? */
+	bool (*shows_layout)(void *s);
 	/*
 	 * Optional: can the operation come to the one in one layout, to the other in another, with
 	 * the same contents? Asked of what comes after such a fallback.

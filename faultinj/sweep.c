@@ -298,12 +298,29 @@ static int deliver_and_follow(struct sweep *sw, const struct trial *t, const str
 	return sweep_follow(sw, t, a);
 }
 
+/* The run to which all attempts of an operation have led. */
+static int run_clean(struct sweep *sw, u32 op, u32 before, struct outcome *out)
+{
+	struct fi *fi = sw->s->fi;
+	bool left = before != NO_POINT && residue_of(sw) != residue_before(sw, op);
+
+	if (left)
+		fi_record(fi, sw->scratch, sw->max_scratch);
+	sweep_run_op(sw, op, out);
+	sw->stats->executed_ops++;
+	if (!left)
+		return 0;
+	sw->nr_scratch = fi->nr_points;
+	fi_record(fi, NULL, 0);
+	return sweep_note_strays(sw, before, NULL);
+}
+
 static int inplace_op(struct sweep *sw, u32 op)
 {
 	const struct golden_op *g = &sw->ops[op];
 	struct attempt a = {0};
-	u32 from = g->first, till = g->first;
-	bool ran = false, bad;
+	u32 from = g->first, till = g->first, before = NO_POINT;
+	bool ran = false, bad, left = false;
 	struct trial t;
 	int err;
 
@@ -321,7 +338,10 @@ static int inplace_op(struct sweep *sw, u32 op)
 		if (err)
 			continue;
 		t = sweep_single(sw, i);
+		left = before != NO_POINT && residue_of(sw) != residue_before(sw, op);
 		err = sweep_attempt(sw, &t, &a);
+		if (!err && left)
+			err = sweep_note_strays(sw, before, NULL);
 		if (err)
 			return err;
 		sw->stats->executed_ops++;
@@ -339,6 +359,7 @@ static int inplace_op(struct sweep *sw, u32 op)
 		if (err)
 			return err;
 		till = i + 1;
+		before = i;
 		bad = sw->nr_caught != 0;
 		if (bad) {
 			err = sweep_escalate(sw, &t);
@@ -354,6 +375,7 @@ static int inplace_op(struct sweep *sw, u32 op)
 			err = sweep_rebuild(sw, op);
 			if (err)
 				return err;
+			before = NO_POINT;
 		}
 		/* From a partial state that is allowed one can only go on to the end. */
 		if (!a.retryable || (a.changed && !bad))
@@ -361,8 +383,9 @@ static int inplace_op(struct sweep *sw, u32 op)
 	}
 	leave_to_cold(sw, op);
 	if (!ran) {
-		sweep_run_op(sw, op, &a.out);
-		sw->stats->executed_ops++;
+		err = run_clean(sw, op, before, &a.out);
+		if (err)
+			return err;
 	}
 	sw->stats->ops++;
 	if (sweep_is_golden(sw, op, &a.out, "the run after the faults") && !sw->nr_caught) {
@@ -458,6 +481,9 @@ static int book(struct sweep *sw, const struct trial *t, const struct attempt *a
 	}
 	if (t->kind == TRIAL_EXPLORE || t->kind == TRIAL_PAIR)
 		met = met && a->nr_failed == t->nr;
+	/* what the first attempt has left is what this is about */
+	if (t->kind == TRIAL_RETRY)
+		met = a->again && a->delivered;
 	if (met)
 		return sweep_follow(sw, t, a);
 	sweep_trial_failed(sw, t);
@@ -469,7 +495,7 @@ static void trial_verified(struct sweep *sw, const struct trial *t)
 {
 	if (t->kind <= TRIAL_VERIFY)
 		sweep_verified(sw, t->point);
-	else if (t->kind == TRIAL_PAIR && sw->opt->verified)
+	else if ((t->kind == TRIAL_PAIR || t->kind == TRIAL_RETRY) && sw->opt->verified)
 		sw->opt->verified(sw->opt->priv, &sw->faults[sw->nr_faults - 1]);
 }
 
@@ -499,12 +525,16 @@ static int make_trial(struct sweep *sw, const struct trial *t, enum trial_end *e
 		return err;
 	ended = !a.delivered || a.golden;
 	if (!a.delivered && !a.broken)
-		sweep_is_golden(sw, t->op, &a.out, "the run after the faults");
+		sweep_reached(sw, t->op, &a.out, &a, "the run after the faults");
 	if (!sw->nr_caught && a.delivered && !ended && a.retryable) {
 		sweep_retry(sw, t->op, &a);
 		ended = true;
+		if (!sw->nr_caught)
+			err = sweep_note_strays(sw, NO_POINT, t);
+		if (err)
+			return err;
 	}
-	if (!sw->nr_caught && a.delivered && a.exact && ended)
+	if (!sw->nr_caught && a.delivered && (a.exact || a.again) && ended)
 		trial_verified(sw, t);
 	*end = ended ? END_GOLDEN : END_OPEN;
 	/* another layout cannot go on as the golden run does: its tail is run by itself */

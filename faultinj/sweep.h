@@ -106,6 +106,12 @@ struct sweep_stats {
 	u64 persistent_pruned; /* the same context, and the same sites after it, elsewhere */
 	u64 whole;	       /* operations with all of a class failed, or all of everything */
 	u64 whole_same;	       /* their first point, failed alone, was the whole class */
+	/*
+	 * Contexts that only the retry of a failed attempt has: the request refused there as well,
+	 * and a third attempt made.
+	 */
+	u64 retries;
+	u64 retries_masked;    /* not met again, or given up */
 	u64 restored;	       /* snapshots put back */
 	u64 exhausted;	       /* ends of all tasks with everything refused */
 	u64 executed_ops;      /* in place: attempts and clean runs */
@@ -148,6 +154,8 @@ struct sweep_stats {
 	X(persistent_pruned) \
 	X(whole)             \
 	X(whole_same)        \
+	X(retries)           \
+	X(retries_masked)    \
 	X(restored)          \
 	X(exhausted)         \
 	X(artefacts)         \

@@ -64,14 +64,15 @@ static bool in_baseline(const struct sweep *sw, const struct finding *f)
 	return false;
 }
 
-/* The faults of the prelude go before those of the run. */
-static void put_prelude(const struct sweep *sw, struct finding *own, struct fi_plan *plan)
+/* The faults of an earlier attempt, which its first point stands for, go before those of the run.
+ */
+static void put_before(const struct trial *t, const struct fi_point *point, struct finding *own,
+		       struct fi_plan *plan)
 {
-	const struct trial *t = sw->prelude;
 	u32 nr = own->nr_faults < FI_MAX_FAULTS - 1 ? own->nr_faults : FI_MAX_FAULTS - 1;
 
 	memmove(own->faults + 1, own->faults + own->nr_faults - nr, nr * sizeof(own->faults[0]));
-	own->faults[0] = sw->outer->points[t->point];
+	own->faults[0] = *point;
 	own->nr_faults = nr + 1;
 	if (plan->nr + t->nr > FI_MAX_ITEMS)
 		return;
@@ -108,8 +109,12 @@ void sweep_catch_finding(void *priv, const struct finding *f)
 	}
 	if (own.nr_faults)
 		plan = sw->armed;
+	if (sw->retried) {
+		own.by_sweep = true;
+		put_before(sw->retried, &sw->points[sw->retried->point], &own, &plan);
+	}
 	if (sw->prelude)
-		put_prelude(sw, &own, &plan);
+		put_before(sw->prelude, &sw->outer->points[sw->prelude->point], &own, &plan);
 	if (own.nr_faults)
 		fi_plan_print(&plan, own.plan, sizeof(own.plan));
 	own.confirmed = false;

@@ -35,6 +35,7 @@ enum trial_kind {
 	TRIAL_PAIR,	  /* with more that is asked for only then, each after the one before */
 	TRIAL_PERSISTENT, /* a point and all after it */
 	TRIAL_WHOLE,	  /* all of a class, or all */
+	TRIAL_RETRY,	  /* what a failed attempt is, and then a point of its retry */
 };
 
 /* Faults to be made in one attempt of an operation. */
@@ -47,6 +48,7 @@ struct trial {
 	u8 nr;
 	u64 chain; /* key of its contexts */
 	struct fi_item items[FI_MAX_FAULTS];
+	struct fi_item again; /* TRIAL_RETRY: of the retry */
 };
 
 struct point_info {
@@ -76,6 +78,8 @@ struct context {
 	u32 findings;
 	u32 seen;    /* of a trial's key: how often it was to be queued */
 	bool golden; /* some operation of the golden run has it */
+	bool failed; /* a request was refused in it */
+	bool stray;  /* a trial is to fail it in a retry */
 	bool used, ended;
 };
 
@@ -94,6 +98,7 @@ struct attempt {
 	bool relays;  /* one of the refused has such a fallback */
 	bool loose;   /* an optional one was refused and survived: what state that gives is open */
 	bool retryable;
+	bool again; /* TRIAL_RETRY: this is its second attempt */
 	u32 nr_failed;
 	/*
 	 * Requests met after the last refusal, of the classes asked for; of those, the ones that
@@ -149,8 +154,10 @@ struct sweep {
 	u32 golden_met[FL_NR_SITES];
 
 	/* The run in progress. */
-	bool op_cold; /* nothing had been left behind before this operation */
-	bool mute;    /* findings of a stretch already judged are not looked at */
+	const struct trial *retried; /* its second attempt has begun */
+	bool op_cold;		     /* nothing had been left behind before this operation */
+	u64 digest_from;	     /* of the state in before */
+	bool mute;		     /* findings of a stretch already judged are not looked at */
 	bool faulted;
 	u32 nr_faults; /* delivered in this run, if faulted; the last FI_MAX_FAULTS are kept */
 	struct fi_point faults[FI_MAX_FAULTS];
@@ -268,6 +275,9 @@ bool sweep_is_golden(struct sweep *sw, u32 op, const struct outcome *out, const 
  * something refused allows that (a->relaid). False: neither, which was caught.
  */
 bool sweep_retry(struct sweep *sw, u32 op, struct attempt *a);
+/* The same of a run that is over: what it came to is out. */
+bool sweep_reached(struct sweep *sw, u32 op, const struct outcome *out, struct attempt *a,
+		   const char *who);
 /*
  * A trial's faults as the only ones in a fresh machine. What it does wrong is in caught afterwards.
  * The run ends at its first finding: what a damaged state does later says nothing more.
@@ -304,6 +314,15 @@ bool sweep_is_fresh(struct sweep *sw, const struct fi_point *p);
 int sweep_follow(struct sweep *sw, const struct trial *t, const struct attempt *a);
 /* Has point i, which was delivered, retried by itself; once per context. */
 int sweep_queue_verify(struct sweep *sw, u32 i);
+/*
+ * A recorded run in a state that a failed attempt had left is over: it may have met contexts that
+ * no other has. in place: point `before` was failed last, and is to be retried by itself, to see
+ * whether it is so then; else the attempt was that of the trial t.
+ */
+int sweep_note_strays(struct sweep *sw, u32 before, const struct trial *t);
+/* The same after trial t, in a later operation: the rest of the program is to be swept from there.
+ */
+int sweep_note_state(struct sweep *sw, const struct trial *t);
 /* A trial that came to nothing. */
 void sweep_trial_failed(struct sweep *sw, const struct trial *t);
 /* The next trial of op, taken off its queue; false: there is none. */

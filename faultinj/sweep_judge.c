@@ -47,6 +47,7 @@ int sweep_fresh(struct sweep *sw)
 	fi_disarm(sw->s->fi);
 	fi_record(sw->s->fi, NULL, 0);
 	sweep_caught_reset(sw);
+	sw->retried = NULL;
 	err = ops_of(sw)->reset(sw->s->priv);
 	return err || !sw->prelude ? err : run_prelude(sw);
 }
@@ -150,6 +151,10 @@ static void check_fallback(struct sweep *sw, const struct fi_point *p, const str
 
 static void note_fault(struct sweep *sw, const struct fi_point *p)
 {
+	struct context *c = sweep_key_lookup(sw, sweep_context_key(p));
+
+	if (c)
+		c->failed = true;
 	if (sw->nr_faults >= FI_MAX_FAULTS)
 		memmove(sw->faults, sw->faults + 1, sizeof(sw->faults) - sizeof(sw->faults[0]));
 	sw->faults[sw->nr_faults < FI_MAX_FAULTS ? sw->nr_faults : FI_MAX_FAULTS - 1] = *p;
@@ -256,7 +261,7 @@ static int judge_refused(struct sweep *sw, u32 op, const struct fi_point *p, str
 		sweep_own(sw, op, &f);
 	}
 	a->retryable = ops->retryable(priv, op, &a->out);
-	a->changed = digest_of(sw) != digest_before(sw, op);
+	a->changed = digest_of(sw) != sw->digest_from;
 	if (!a->changed)
 		return 0;
 	err = sweep_observe(sw, &sw->after);
@@ -290,7 +295,7 @@ static void arm(struct sweep *sw, const struct trial *t)
 	fi_arm(sw->s->fi, &sw->armed);
 }
 
-int sweep_attempt(struct sweep *sw, const struct trial *t, struct attempt *a)
+static int attempt_once(struct sweep *sw, const struct trial *t, struct attempt *a)
 {
 	struct refusal r = {0};
 	struct fi *fi = sw->s->fi;
@@ -330,6 +335,36 @@ int sweep_attempt(struct sweep *sw, const struct trial *t, struct attempt *a)
 	return err;
 }
 
+int sweep_attempt(struct sweep *sw, const struct trial *t, struct attempt *a)
+{
+	struct trial again = *t;
+	bool relays;
+	int err;
+
+	sw->retried = NULL;
+	sw->digest_from = digest_before(sw, t->op);
+	err = attempt_once(sw, t, a);
+	if (err || t->kind != TRIAL_RETRY)
+		return err;
+	if (sw->nr_caught || a->broken || a->golden || !a->delivered || !a->retryable)
+		return 0;
+	/* what the second one has to leave alone is what the first has left */
+	if (a->changed) {
+		sw->digest_from = digest_of(sw);
+		err = sweep_observe(sw, &sw->before);
+		if (err)
+			return err;
+	}
+	relays = a->relays;
+	again.nr = 1;
+	again.items[0] = t->again;
+	sw->retried = t;
+	err = attempt_once(sw, &again, a);
+	a->relays |= relays;
+	a->again = true;
+	return err;
+}
+
 bool sweep_is_golden(struct sweep *sw, u32 op, const struct outcome *out, const char *who)
 {
 	const struct golden_op *g = &sw->ops[op];
@@ -354,20 +389,31 @@ bool sweep_is_golden(struct sweep *sw, u32 op, const struct outcome *out, const 
 	return true;
 }
 
-bool sweep_retry(struct sweep *sw, u32 op, struct attempt *a)
+bool sweep_reached(struct sweep *sw, u32 op, const struct outcome *out, struct attempt *a,
+		   const char *who)
 {
 	const struct golden_op *g = &sw->ops[op];
-	struct outcome out;
 
-	sweep_run_op(sw, op, &out);
-	sw->stats->replay_ops++;
 	/* where a small page was refused after a huge one, there is a table now, and only room for
 	 * small ones */
-	if (a->relays && outcome_equal(&out, &g->out) && contents_of(sw) == g->contents) {
+	if (a->relays && outcome_equal(out, &g->out) && contents_of(sw) == g->contents) {
 		a->relaid = true;
 		return true;
 	}
-	return sweep_is_golden(sw, op, &out, "the retry");
+	return sweep_is_golden(sw, op, out, who);
+}
+
+bool sweep_retry(struct sweep *sw, u32 op, struct attempt *a)
+{
+	struct fi *fi = sw->s->fi;
+	struct outcome out;
+
+	fi_record(fi, sw->scratch, sw->max_scratch);
+	sweep_run_op(sw, op, &out);
+	sw->nr_scratch = fi->nr_points;
+	fi_record(fi, NULL, 0);
+	sw->stats->replay_ops++;
+	return sweep_reached(sw, op, &out, a, "the retry");
 }
 
 /* ---- the judge ------------------------------------------------------------------------------ */
@@ -391,17 +437,33 @@ static bool ends_alike(struct sweep *sw, u32 op, const struct outcome *out, bool
 	return relaid && ops->by_layout && ops->by_layout(sw->s->priv, op, golden, out);
 }
 
-/* The rest of the program after a fault; golden: its results are known. */
-static int judge_tail(struct sweep *sw, u32 from, bool golden, bool relaid)
+/*
+ * The rest of the program after a fault; golden: its results are known. strays: in a state that no
+ * run without a fault is in, which is kept if it meets a context that is met nowhere else.
+ */
+static int judge_tail(struct sweep *sw, u32 from, bool golden, bool relaid,
+		      const struct trial *strays)
 {
 	char expected[64], actual[64];
 	struct outcome out;
+	int err;
 
 	for (u32 op = from; op < sw->nr_ops; op++) {
 		if (sweep_stopped(sw))
 			return -EINTR;
+		if (relaid && ops_of(sw)->shows_layout && ops_of(sw)->shows_layout(sw->s->priv))
+			golden = false;
+		if (strays)
+			fi_record(sw->s->fi, sw->scratch, sw->max_scratch);
 		sweep_run_op(sw, op, &out);
 		sw->stats->replay_ops++;
+		if (strays) {
+			sw->nr_scratch = sw->s->fi->nr_points;
+			fi_record(sw->s->fi, NULL, 0);
+			err = sweep_note_state(sw, strays);
+			if (err)
+				return err;
+		}
 		if (golden && !ends_alike(sw, op, &out, relaid)) {
 			outcome_print(&sw->ops[op].out, expected, sizeof(expected));
 			outcome_print(&out, actual, sizeof(actual));
@@ -433,6 +495,12 @@ static void end_exhausted(struct sweep *sw)
 	}
 	ops_of(sw)->teardown_exhausted(sw->s->priv);
 	sw->stats->exhausted++;
+}
+
+/* Do its faults alone, each named, make the state after it? */
+static bool names_points(const struct trial *t)
+{
+	return t->kind != TRIAL_PERSISTENT && t->kind != TRIAL_WHOLE && t->kind != TRIAL_RETRY;
 }
 
 int sweep_judge_here(struct sweep *sw, const struct trial *t, enum judge_mode mode,
@@ -467,7 +535,8 @@ int sweep_judge_here(struct sweep *sw, const struct trial *t, enum judge_mode mo
 		ops_of(sw)->teardown(sw->s->priv);
 		return 0;
 	}
-	return judge_tail(sw, t->op + 1, golden && !a->loose, a->relaid);
+	return judge_tail(sw, t->op + 1, golden && !a->loose, a->relaid,
+			  a->relaid && a->golden && names_points(t) ? t : NULL);
 }
 
 int sweep_judge_alone(struct sweep *sw, const struct trial *t, enum judge_mode mode,

@@ -21,6 +21,7 @@ enum key_kind {
 	KEY_WHOLE,
 	KEY_VERIFY,
 	KEY_STATE,
+	KEY_STRAY,
 };
 
 static u64 mix(u64 a, u64 b)
@@ -144,6 +145,9 @@ void sweep_trial_failed(struct sweep *sw, const struct trial *t)
 		break;
 	case TRIAL_PERSISTENT:
 		sw->stats->persistent_pruned++;
+		break;
+	case TRIAL_RETRY:
+		sw->stats->retries_masked++;
 		break;
 	case TRIAL_POINT:
 	case TRIAL_VERIFY:
@@ -348,10 +352,90 @@ int sweep_follow(struct sweep *sw, const struct trial *t, const struct attempt *
 	case TRIAL_WHOLE:
 		sw->stats->whole++;
 		break;
+	case TRIAL_RETRY:
+		sw->stats->retries++;
+		break;
 	case TRIAL_VERIFY:
 		break;
 	}
 	return 0;
+}
+
+/* ---- retries -------------------------------------------------------------------------------- */
+
+/* In the state that trial t leaves: it once more, and p refused in its retry. */
+static int queue_retry(struct sweep *sw, const struct trial *t, const struct fi_point *p)
+{
+	struct trial retry = *t;
+	int err;
+
+	retry.kind = TRIAL_RETRY;
+	retry.again = item_of(t->op, p);
+	err = queue(sw, &retry);
+	if (err)
+		sw->stats->retries_masked++;
+	return err;
+}
+
+static int queue_look(struct sweep *sw, u32 point, const struct fi_point *p)
+{
+	struct trial look = sweep_single(sw, point);
+	int ret = alike(sw, mix(KEY_STRAY, sweep_context_key(p)), 1);
+
+	look.kind = TRIAL_VERIFY;
+	return ret ? (ret < 0 ? ret : 0) : queue(sw, &look);
+}
+
+/* A context met that no golden run has, in which nothing was failed; taken: somebody is to. */
+static int find_stray(struct sweep *sw, const struct fi_point *p, bool take, bool *stray)
+{
+	struct context *c;
+
+	*stray = false;
+	if (!sweep_selected(sw, p))
+		return 0;
+	c = sweep_context_find(sw, p);
+	if (!c)
+		return -ENOMEM;
+	*stray = !c->golden && !c->failed && !c->stray;
+	c->stray |= *stray && take;
+	return 0;
+}
+
+int sweep_note_state(struct sweep *sw, const struct trial *t)
+{
+	bool stray, any = false;
+	int err = 0;
+
+	if (sw->opt->single || sw->board || sw->nr_states == MAX_STATES)
+		return 0;
+	for (u32 k = 0; !err && k < sw->nr_scratch; k++) {
+		err = find_stray(sw, &sw->scratch[k], true, &stray);
+		any |= stray;
+	}
+	if (!err && any && (!sw->nr_states || sw->states[sw->nr_states - 1].point != t->point))
+		sw->states[sw->nr_states++] = *t;
+	return err;
+}
+
+int sweep_note_strays(struct sweep *sw, u32 before, const struct trial *t)
+{
+	int err = 0;
+
+	if ((sw->opt->single && !sw->prelude) || sw->board || (t && t->kind == TRIAL_RETRY))
+		return 0;
+	for (u32 k = 0; !err && k < sw->nr_scratch; k++) {
+		const struct fi_point *p = &sw->scratch[k];
+		bool stray;
+
+		/* what comes after a refusal is a matter of pairs */
+		if (p->failed)
+			break;
+		err = find_stray(sw, p, t != NULL, &stray);
+		if (!err && stray)
+			err = t ? queue_retry(sw, t, p) : queue_look(sw, before, p);
+	}
+	return err;
 }
 
 int sweep_queue_verify(struct sweep *sw, u32 i)

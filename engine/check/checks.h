@@ -266,6 +266,11 @@ void chk_utask(struct chk *c, const struct task_struct *tsk, u64 objects[NR_CACH
 /* The area's page, if it is one. */
 struct page *chk_xol_page(const struct machine *m, const struct mm_struct *mm);
 
+/* userfaultfd.c. The slot of a userfaultfd plus 1, 0: none; the pointer is not followed. */
+u32 chk_uffd(const struct machine *m, const struct userfaultfd_ctx *ctx);
+/* Counts the mms' holders in seen[], and the contexts. The list of files is a ring. */
+void chk_uffds(struct chk *c, u64 objects[NR_CACHES]);
+
 /* counters.c */
 void chk_counters(struct chk *c, struct mm_struct *mm, const struct mm_scan *s);
 /* Resident pages; also of an mm without users, where all are zero. */

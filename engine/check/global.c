@@ -315,6 +315,7 @@ static void check_tasks(struct chk *c, struct totals *t)
 			check_share(c, tsk, (enum task_share)i, t);
 	}
 	check_slots(c);
+	chk_uffds(c, t->objects);
 	for (unsigned int i = 0; i < NR_MM_DAEMONS; i++)
 		check_daemon(c, (enum mm_daemon_id)i, t);
 	for (unsigned int cpu = 0; cpu < m->cfg.cpus; cpu++) {
@@ -503,6 +504,11 @@ static void check_shmem(struct chk *c, const struct file_inode *inode, struct to
 	chk_eq(c, CHK_shmem_charge, __func__, chk_obj(OBJ_INODE, inode, 0), charge, inode->charged);
 }
 
+static bool is_nameless(const struct file *file)
+{
+	return file->f_inode->shmem || file->f_inode->aio_ring || file->private_data;
+}
+
 static void check_files(struct chk *c, struct totals *t)
 {
 	struct machine *m = c->m;
@@ -517,9 +523,9 @@ static void check_files(struct chk *c, struct totals *t)
 			       (u64)file->seen[SEEN_REFERENCES] + file->opened,
 			       (u64)(s64)atomic_read(&file->f_count));
 		chk_true(c, CHK_file_dentry, __func__, obj,
-			 file->f_dentry ? (file->f_inode->shmem || file->f_inode->aio_ring) &&
-						  file->f_dentry->d_inode == file->f_inode
-					: !file->f_inode->shmem && !file->f_inode->aio_ring,
+			 file->f_dentry
+				 ? is_nameless(file) && file->f_dentry->d_inode == file->f_inode
+				 : !is_nameless(file),
 			 "a dentry of its inode, or none", "not so");
 		t->objects[CACHE_dentry] += file->f_dentry != NULL;
 		file->f_inode->seen[SEEN_OPEN]++;

@@ -260,7 +260,7 @@ struct area {
 	pte_t page_prot;
 	pgoff_t pgoff;
 	const struct file *file;
-	u32 special;
+	u32 special, uffd;
 	u64 policy;
 };
 
@@ -275,14 +275,16 @@ static void observe_area(struct observer *o, u32 mm, const struct area *a)
 	obs(o, OBS_vma_file, mm, a->start, file_number(a->file));
 	if (a->special)
 		obs(o, OBS_vma_special, mm, a->start, a->special);
+	if (a->uffd)
+		obs(o, OBS_vma_uffd, mm, a->start, a->uffd);
 	obs(o, OBS_vma_policy, mm, a->start, a->policy);
 }
 
 static bool area_goes_on(const struct area *a, const struct vm_area_struct *vma, u32 flags,
-			 u32 special)
+			 u32 special, u32 uffd)
 {
 	return a->end == vma->vm_start && a->flags == flags && a->page_prot == vma->vm_page_prot &&
-	       a->file == vma->vm_file && a->special == special &&
+	       a->file == vma->vm_file && a->special == special && a->uffd == uffd &&
 	       a->policy == policy_value(vma->vm_policy) &&
 	       a->pgoff + ((a->end - a->start) >> PAGE_SHIFT) == vma->vm_pgoff;
 }
@@ -293,6 +295,13 @@ static u32 special_number(const struct observer *o, const struct mm_struct *mm,
 	u32 n = chk_special(o->m, mm, vma);
 
 	return vma->vm_private_data && !n ? NO_SUCH : n;
+}
+
+static u32 uffd_number(const struct observer *o, const struct vm_area_struct *vma)
+{
+	u32 n = chk_uffd(o->m, vma->vm_userfaultfd_ctx);
+
+	return vma->vm_userfaultfd_ctx && !n ? NO_SUCH : n;
 }
 
 static void observe_chain(struct observer *o, u32 mm, struct vm_area_struct *vma)
@@ -334,12 +343,13 @@ static u64 observe_vmas(struct observer *o, u32 number, struct mm_struct *mm)
 		/* a merge does not look at VM_SOFTDIRTY either */
 		u32 flags = vma->vm_flags & ~VM_SOFTDIRTY;
 		u32 special = special_number(o, mm, vma);
+		u32 uffd = uffd_number(o, vma);
 
 		if (n == max) {
 			damaged(o, DAMAGE_VMAS);
 			break;
 		}
-		if (!area_goes_on(&a, vma, flags, special)) {
+		if (!area_goes_on(&a, vma, flags, special, uffd)) {
 			observe_area(o, number, &a);
 			a = (struct area){
 				.start = vma->vm_start,
@@ -348,6 +358,7 @@ static u64 observe_vmas(struct observer *o, u32 number, struct mm_struct *mm)
 				.pgoff = vma->vm_pgoff,
 				.file = vma->vm_file,
 				.special = special,
+				.uffd = uffd,
 				.policy = policy_value(vma->vm_policy),
 			};
 		}
@@ -589,6 +600,9 @@ static s64 lazy_users(const struct machine *m, const struct mm_struct *mm)
 		n += m->pins[i].mm == mm && !m->pins[i].users;
 	for (unsigned int i = 0; i < NR_NOTIFIERS; i++)
 		n += m->notifiers[i].mm == mm;
+	for (unsigned int i = 0; i < NR_UFFDS; i++)
+		n += m->uffds[i] && m->uffds[i]->private_data &&
+		     m->uffds[i]->private_data->mm == mm;
 	for (unsigned int i = 0; i < NR_MM_DAEMONS; i++)
 		n += (mm->flags & mm_slot_flag((enum mm_daemon_id)i)) != 0;
 	return n;
@@ -931,6 +945,20 @@ static void observe_slots(struct observer *o)
 	}
 }
 
+/* Nothing where there is none. */
+static void observe_uffds(struct observer *o)
+{
+	for (u32 i = 0; i < NR_UFFDS; i++) {
+		const struct file *file = o->m->uffds[i];
+		const struct userfaultfd_ctx *ctx = file ? file->private_data : NULL;
+
+		if (!ctx)
+			continue;
+		o->slab[CACHE_userfaultfd_ctx]--;
+		obs(o, OBS_uffd_mm, i, 0, held_mm_number(o, ctx->mm));
+	}
+}
+
 static void observe_daemons(struct observer *o)
 {
 	static const enum fl_cache caches[NR_MM_DAEMONS] = {
@@ -1224,6 +1252,7 @@ static void observe(struct machine *m, bool strict, bool contents, fl_obs_fn fn,
 	observe_mms(&o);
 	observe_tasks(&o);
 	observe_slots(&o);
+	observe_uffds(&o);
 	observe_daemons(&o);
 	observe_memcgs(&o);
 	observe_cpus(&o);

@@ -42,6 +42,12 @@ static void check_vma(struct chk *c, const struct mm_struct *mm, const struct vm
 					   (flags & (VM_DONTEXPAND | VM_SHARED)) == VM_DONTEXPAND),
 		 "none, or a special mapping that there is, private and of its size for ever",
 		 "something else");
+	chk_true(c, CHK_vma_uffd, __func__, obj,
+		 !vma->vm_userfaultfd_ctx == !(flags & VM_UFFD_MISSING) &&
+			 (!vma->vm_userfaultfd_ctx ||
+			  (chk_uffd(c->m, vma->vm_userfaultfd_ctx) &&
+			   vma->vm_userfaultfd_ctx->mm == mm && vma_is_anonymous(vma))),
+		 "none, or one of its mm, as its flags say", "not so");
 	chk_true(c, CHK_vma_flags, __func__, obj, !bad, "flags that fit together", bad ? bad : "");
 
 	if (vma->vm_policy)

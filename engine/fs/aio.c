@@ -60,31 +60,13 @@ static struct page *alloc_array(struct ctx *cx, enum fl_site site, u64 bytes)
 static struct file *aio_private_file(struct ctx *cx, u32 nr_pages)
 {
 	struct file_inode *inode = new_inode(cx, SITE_aio_ring_inode, nr_pages);
-	struct dentry *dentry;
-	struct file *file;
 
 	if (!inode)
 		return NULL;
 	inode->ino = anon_ino(cx->m);
 	inode->aio_ring = true;
-
-	dentry = kmem_cache_alloc(cx, CACHE_dentry, SITE_aio_ring_dentry, GFP_KERNEL);
-	if (!dentry)
-		goto put_inode;
-	dentry->d_inode = inode;
-
-	file = alloc_file(cx, SITE_aio_ring_file, inode, FMODE_READ | FMODE_WRITE);
-	if (!file)
-		goto put_path;
-	file->f_dentry = dentry;
-	return file;
-
-put_path:
-	dput(cx, dentry);
-	return NULL;
-put_inode:
-	iput(cx, inode);
-	return NULL;
+	return alloc_pseudo_file(cx, inode, SITE_aio_ring_dentry, SITE_aio_ring_file,
+				 FMODE_READ | FMODE_WRITE);
 }
 
 /* Whoever has the ring mapped, by inheritance perhaps, finds nothing there from now on. */

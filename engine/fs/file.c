@@ -62,6 +62,30 @@ struct file *alloc_file(struct ctx *cx, enum fl_site site, struct file_inode *in
 	return file;
 }
 
+struct file *alloc_pseudo_file(struct ctx *cx, struct file_inode *inode, enum fl_site dentry_site,
+			       enum fl_site file_site, u32 f_mode)
+{
+	struct dentry *dentry = kmem_cache_alloc(cx, CACHE_dentry, dentry_site, GFP_KERNEL);
+	struct file *file;
+
+	if (!dentry)
+		goto put_inode;
+	dentry->d_inode = inode;
+
+	file = alloc_file(cx, file_site, inode, f_mode);
+	if (!file)
+		goto put_path;
+	file->f_dentry = dentry;
+	return file;
+
+put_path:
+	dput(cx, dentry);
+	return NULL;
+put_inode:
+	iput(cx, inode);
+	return NULL;
+}
+
 struct file *file_create(struct ctx *cx, u64 pages, u32 f_mode)
 {
 	struct file_inode *inode = new_inode(cx, SITE_none, pages);
@@ -95,6 +119,8 @@ void fput(struct ctx *cx, struct file *file)
 
 	if (!atomic_dec_and_test(cx, &file->f_count))
 		return;
+	if (file->private_data)
+		userfaultfd_release(cx, file->private_data);
 	list_del_init(&file->files);
 	if (file->f_mode & FMODE_WRITE)
 		inode->i_writecount--;

@@ -255,6 +255,14 @@ struct mm_struct *get_task_mm(struct ctx *cx, struct task_struct *tsk)
 	return mm;
 }
 
+bool mmget_not_zero(struct ctx *cx, struct mm_struct *mm)
+{
+	if (atomic_read(&mm->mm_users) <= 0)
+		return false;
+	atomic_inc(cx, &mm->mm_users);
+	return true;
+}
+
 void set_mm_exe_file(struct ctx *cx, struct mm_struct *mm, struct file *file)
 {
 	struct file *old = mm->exe_file;
@@ -364,7 +372,8 @@ static int dup_mmap(struct ctx *cx, struct mm_struct *mm, struct mm_struct *oldm
 		tmp->vm_mm = mm;
 		if (anon_vma_fork(cx, tmp, mpnt))
 			goto fail_nomem_anon_vma_fork;
-		tmp->vm_flags &= VM_LOCKED_CLEAR_MASK;
+		tmp->vm_flags &= VM_LOCKED_CLEAR_MASK & ~VM_UFFD_MISSING;
+		tmp->vm_userfaultfd_ctx = NULL;
 		tmp->vm_next = tmp->vm_prev = NULL;
 
 		file = tmp->vm_file;

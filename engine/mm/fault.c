@@ -28,17 +28,21 @@ static pte_t maybe_mkwrite(pte_t pte, const struct vm_area_struct *vma)
 	return vma->vm_flags & VM_WRITE ? pte | _PAGE_RW : pte;
 }
 
-static void add_new_anon_page(struct ctx *cx, const struct vm_fault *vmf, struct page *page)
+void set_new_anon_pte(struct ctx *cx, struct vm_area_struct *vma, u64 addr, struct page *pt,
+		      struct page *page)
 {
-	struct vm_area_struct *vma = vmf->vma;
-
 	BUG_ON(cx, !vma->anon_vma);
-	vmf->mm->rss_stat[MM_ANONPAGES]++;
-	page_add_new_anon_rmap(page, vma, vmf->addr);
+	vma->vm_mm->rss_stat[MM_ANONPAGES]++;
+	page_add_new_anon_rmap(page, vma, addr);
 	if ((vma->vm_flags & (VM_LOCKED | VM_SPECIAL)) == VM_LOCKED)
 		mlock_vma_page(cx, page);
-	pt_set(vmf->pt, vmf->idx,
+	pt_set(pt, pt_index(&cx->m->geo, PT_PTE, addr),
 	       maybe_mkwrite(mk_pte(page, vma->vm_page_prot) | _PAGE_DIRTY, vma));
+}
+
+static void add_new_anon_page(struct ctx *cx, const struct vm_fault *vmf, struct page *page)
+{
+	set_new_anon_pte(cx, vmf->vma, vmf->addr, vmf->pt, page);
 }
 
 static unsigned int do_anonymous_page(struct ctx *cx, const struct vm_fault *vmf)
@@ -51,6 +55,8 @@ static unsigned int do_anonymous_page(struct ctx *cx, const struct vm_fault *vmf
 		return VM_FAULT_SIGSEGV;
 
 	if (!vmf->write) {
+		if (userfaultfd_missing(vma))
+			return handle_userfault(cx, vma);
 		spin_lock(cx, &vmf->mm->page_table_lock);
 		pt_set(vmf->pt, vmf->idx,
 		       mk_pte(cx->m->zero_page, vma->vm_page_prot | _PAGE_SPECIAL));
@@ -66,6 +72,11 @@ static unsigned int do_anonymous_page(struct ctx *cx, const struct vm_fault *vmf
 	if (mem_cgroup_try_charge(cx, page, vmf->mm, SITE_anon_charge)) {
 		put_page(cx, page);
 		return VM_FAULT_OOM;
+	}
+	/* As in 4.4 only now: memory comes first. */
+	if (userfaultfd_missing(vma)) {
+		put_page(cx, page);
+		return handle_userfault(cx, vma);
 	}
 
 	spin_lock(cx, &vmf->mm->page_table_lock);

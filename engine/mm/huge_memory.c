@@ -170,6 +170,11 @@ static unsigned int do_huge_pmd_anonymous_page(struct ctx *cx, struct vm_area_st
 		if (!page)
 			goto out_free_pgtable;
 	}
+	/* As with small pages only now. */
+	if (userfaultfd_missing(vma)) {
+		ret = handle_userfault(cx, vma);
+		goto out_free_pgtable;
+	}
 
 	spin_lock(cx, &mm->page_table_lock);
 	if (write) {
@@ -599,8 +604,11 @@ int hugepage_madvise(struct ctx *cx, const struct vm_area_struct *vma, u32 *vm_f
 	return khugepaged_enter_vma_merge(cx, vma, *vm_flags, SITE_khugepaged_madvise_slot);
 }
 
-/* Nobody else may have any of the pages; one must be there, and one writable and in use. */
-static bool can_collapse(struct ctx *cx, const struct page *pt)
+/*
+ * Nobody else may have any of the pages; one must be there, and one writable and in use. What
+ * misses for a userfaultfd does not become zeroes.
+ */
+static bool can_collapse(struct ctx *cx, const struct vm_area_struct *vma, const struct page *pt)
 {
 	bool writable = false, referenced = false;
 
@@ -609,8 +617,11 @@ static bool can_collapse(struct ctx *cx, const struct page *pt)
 		const struct page *page;
 
 		STEP(cx);
-		if (pte_none(pte) || (pte & _PAGE_SPECIAL))
+		if (pte_none(pte) || (pte & _PAGE_SPECIAL)) {
+			if (userfaultfd_missing(vma))
+				return false;
 			continue;
+		}
 		if (!(pte & _PAGE_PRESENT))
 			return false;
 		page = pfn_to_page(cx->m, pte_pfn(pte));
@@ -684,7 +695,7 @@ s64 khugepaged_step(struct ctx *cx, u64 addr)
 	pt = pmd ? pt_table(cx->m, pmd, idx) : NULL;
 	/* The daemon does not come by, or finds nothing to do. */
 	ret = 0;
-	if (!(mm->flags & MMF_VM_HUGEPAGE) || !pt || !can_collapse(cx, pt))
+	if (!(mm->flags & MMF_VM_HUGEPAGE) || !pt || !can_collapse(cx, vma, pt))
 		goto out;
 	ret = -ENOMEM;
 	huge = alloc_huge_page(cx, SITE_collapse_page);

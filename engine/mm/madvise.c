@@ -96,7 +96,7 @@ static int madvise_behavior(struct ctx *cx, struct vm_area_struct *vma,
 	}
 
 	*prev = vma_merge(cx, mm, *prev, start, end, new_flags, vma->anon_vma, vma->vm_file,
-			  linear_page_index(vma, start), vma->vm_policy);
+			  linear_page_index(vma, start), vma->vm_policy, vma->vm_userfaultfd_ctx);
 	if (*prev) {
 		vma = *prev;
 		goto success;

@@ -131,7 +131,8 @@ static int mbind_range(struct ctx *cx, struct mm_struct *mm, u64 start, u64 end,
 		if (mpol_equal(vma->vm_policy, new_pol))
 			continue;
 		prev = vma_merge(cx, mm, prev, vmstart, vmend, vma->vm_flags, vma->anon_vma,
-				 vma->vm_file, linear_page_index(vma, vmstart), new_pol);
+				 vma->vm_file, linear_page_index(vma, vmstart), new_pol,
+				 vma->vm_userfaultfd_ctx);
 		if (prev) {
 			vma = prev;
 			next = vma->vm_next;

@@ -200,7 +200,7 @@ static int mlock_fixup(struct ctx *cx, struct vm_area_struct *vma, struct vm_are
 		goto out;
 
 	*prev = vma_merge(cx, mm, *prev, start, end, newflags, vma->anon_vma, vma->vm_file,
-			  linear_page_index(vma, start), vma->vm_policy);
+			  linear_page_index(vma, start), vma->vm_policy, vma->vm_userfaultfd_ctx);
 	if (*prev) {
 		vma = *prev;
 		goto success;

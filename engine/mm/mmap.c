@@ -331,7 +331,7 @@ static u64 mmap_region(struct ctx *cx, struct mm_struct *mm, struct file *file, 
 		BUG_ON(cx, err); /* it is cut to size */
 	}
 
-	vma = vma_merge(cx, mm, prev, addr, addr + len, vm_flags, NULL, file, pgoff, NULL);
+	vma = vma_merge(cx, mm, prev, addr, addr + len, vm_flags, NULL, file, pgoff, NULL, NULL);
 	if (vma) {
 		if (fresh && file)
 			release_file(file, vm_flags);
@@ -712,7 +712,7 @@ u64 do_brk(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 len)
 	if (security_vm_enough_memory_mm(cx, mm, len >> PAGE_SHIFT, SITE_do_brk_acct))
 		return (u64)-ENOMEM;
 
-	vma = vma_merge(cx, mm, prev, addr, addr + len, flags, NULL, NULL, pgoff, NULL);
+	vma = vma_merge(cx, mm, prev, addr, addr + len, flags, NULL, NULL, pgoff, NULL, NULL);
 	if (vma)
 		goto out;
 	vma = vma_alloc(cx, SITE_do_brk_vma, mm, addr, addr + len, flags, pgoff);

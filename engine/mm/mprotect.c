@@ -37,7 +37,7 @@ int mprotect_fixup(struct ctx *cx, struct vm_area_struct *vma, struct vm_area_st
 
 	pgoff = linear_page_index(vma, start);
 	*pprev = vma_merge(cx, mm, *pprev, start, end, newflags, vma->anon_vma, vma->vm_file, pgoff,
-			   vma->vm_policy);
+			   vma->vm_policy, vma->vm_userfaultfd_ctx);
 	if (*pprev) {
 		vma = *pprev;
 		goto success;

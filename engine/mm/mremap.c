@@ -162,8 +162,9 @@ static struct vm_area_struct *copy_vma(struct ctx *cx, struct vm_area_struct **v
 
 	overlap = find_vma_links(cx, mm, addr, addr + len, &prev, &link, &parent);
 	BUG_ON(cx, overlap);
-	new_vma = vma_merge(cx, mm, prev, addr, addr + len, vma->vm_flags, vma->anon_vma,
-			    vma->vm_file, pgoff, vma->vm_policy);
+	/* who the old place is registered with is not told of the new one */
+	new_vma = vma_merge(cx, mm, prev, addr, addr + len, vma->vm_flags & ~VM_UFFD_MISSING,
+			    vma->anon_vma, vma->vm_file, pgoff, vma->vm_policy, NULL);
 	if (new_vma) {
 		if (vma_start >= new_vma->vm_start && vma_start < new_vma->vm_end) {
 			BUG_ON(cx, faulted_in_anon_vma);
@@ -177,6 +178,8 @@ static struct vm_area_struct *copy_vma(struct ctx *cx, struct vm_area_struct **v
 	if (!new_vma)
 		goto out;
 	*new_vma = *vma;
+	new_vma->vm_flags &= ~VM_UFFD_MISSING;
+	new_vma->vm_userfaultfd_ctx = NULL;
 	new_vma->vm_start = addr;
 	new_vma->vm_end = addr + len;
 	new_vma->vm_pgoff = pgoff;
@@ -382,7 +385,7 @@ static bool grow_and_merge(struct ctx *cx, struct mm_struct *mm, struct vm_area_
 	if (!differs(cx, DIFF_mremap_grow_merges) || !vma->vm_next || vma->vm_next->vm_start != end)
 		return false;
 	return vma_merge(cx, mm, vma, vma->vm_end, end, vma->vm_flags, vma->anon_vma, vma->vm_file,
-			 vma->vm_pgoff + vma_pages(vma), vma->vm_policy);
+			 vma->vm_pgoff + vma_pages(vma), vma->vm_policy, vma->vm_userfaultfd_ctx);
 }
 
 static u64 do_mremap(struct ctx *cx, struct mm_struct *mm, u64 addr, u64 old_len, u64 new_len,

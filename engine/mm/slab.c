@@ -37,6 +37,7 @@ static const struct {
 	[CACHE_xol_bitmap] = {"xol_bitmap", sizeof(u32), 8},
 	[CACHE_uprobe_task] = {"uprobe_task", sizeof(struct uprobe_task), 8},
 	[CACHE_return_instance] = {"return_instance", sizeof(struct return_instance), 8},
+	[CACHE_userfaultfd_ctx] = {"userfaultfd_ctx_cache", sizeof(struct userfaultfd_ctx), 8},
 	[CACHE_kiocb] = {"aio_kiocb", sizeof(struct aio_kiocb), 8},
 	[CACHE_percpu] = {"percpu", sizeof(u64) * ARRAY_SIZE(((struct machine *)NULL)->rqs), 8},
 };

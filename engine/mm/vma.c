@@ -524,12 +524,13 @@ struct merge_range {
 	const struct anon_vma *anon_vma;
 	const struct file *file;
 	const struct mempolicy *policy;
+	const struct userfaultfd_ctx *uffd;
 };
 
 static bool is_mergeable_vma(const struct vm_area_struct *vma, const struct merge_range *r)
 {
 	return !((vma->vm_flags ^ r->vm_flags) & ~VM_SOFTDIRTY) && vma->vm_file == r->file &&
-	       mpol_equal(vma->vm_policy, r->policy);
+	       vma->vm_userfaultfd_ctx == r->uffd && mpol_equal(vma->vm_policy, r->policy);
 }
 
 /*
@@ -610,9 +611,10 @@ static int extend_down(struct ctx *cx, struct vm_area_struct *area, u64 addr,
 
 struct vm_area_struct *vma_merge(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *prev,
 				 u64 addr, u64 end, u32 vm_flags, struct anon_vma *anon_vma,
-				 struct file *file, pgoff_t pgoff, const struct mempolicy *policy)
+				 struct file *file, pgoff_t pgoff, const struct mempolicy *policy,
+				 const struct userfaultfd_ctx *uffd)
 {
-	const struct merge_range range = {vm_flags, anon_vma, file, policy};
+	const struct merge_range range = {vm_flags, anon_vma, file, policy, uffd};
 	pgoff_t pglen = (end - addr) >> PAGE_SHIFT;
 	struct vm_area_struct *area, *next;
 	const struct vm_area_struct *from;

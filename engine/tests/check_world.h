@@ -176,6 +176,16 @@ static inline void world_add_aio(struct world *w)
 	assert_int_equal(sys_io_submit(&w->fx.cx, (u64)ring, 1), 1);
 }
 
+/* Two userfaultfds of the task that runs, each with a page of memory. */
+static inline void world_add_uffds(struct world *w)
+{
+	fx_mmap(&w->fx, 28, 30, RW);
+	for (u64 i = 0; i < 2; i++) {
+		assert_int_equal(sys_userfaultfd(&w->fx.cx, i), 0);
+		assert_int_equal(userfaultfd_register(&w->fx.cx, i, fx_addr(28 + i), PAGE_SIZE), 0);
+	}
+}
+
 /* The task that runs is in two probed calls, and has the page for stepping mapped. */
 static inline void world_add_uprobes(struct world *w)
 {
@@ -192,6 +202,8 @@ static inline void world_destroy(struct world *w)
 {
 	unpoke(w);
 	file_close(&w->fx.cx, w->file);
+	for (u64 i = 0; i < NR_UFFDS; i++)
+		userfaultfd_close(&w->fx.cx, i);
 	fx_destroy(&w->fx);
 }
 

@@ -184,6 +184,7 @@ static void each_row_fires(void **state)
 	MORE(slab_kioctx, m->caches[CACHE_kioctx].live);
 	MORE(slab_kiocb, m->caches[CACHE_kiocb].live);
 	MORE(slab_percpu, m->caches[CACHE_percpu].live);
+	MORE(slab_userfaultfd_ctx, m->caches[CACHE_userfaultfd_ctx].live);
 	MORE(slab_xol_area, m->caches[CACHE_xol_area].live);
 	MORE(slab_xol_bitmap, m->caches[CACHE_xol_bitmap].live);
 	MORE(slab_uprobe_task, m->caches[CACHE_uprobe_task].live);

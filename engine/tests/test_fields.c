@@ -35,6 +35,7 @@ typedef struct address_space address_space;
 typedef struct file_inode file_inode;
 typedef struct file file;
 typedef struct dentry dentry;
+typedef struct userfaultfd_ctx userfaultfd_ctx;
 typedef struct swap_slot swap_slot;
 typedef struct swap_info swap_info;
 typedef struct module module;
@@ -226,6 +227,8 @@ static void add_of_files(struct objects *o, struct machine *m, const char *type)
 			add(o, f);
 		else if (!strcmp(type, "dentry"))
 			add(o, f->f_dentry);
+		else if (!strcmp(type, "userfaultfd_ctx"))
+			add(o, f->private_data);
 	}
 	list_for_each_entry(inode, &m->inodes, inodes) {
 		if (!strcmp(type, "file_inode"))
@@ -461,6 +464,7 @@ static void each_field_is_noticed(void **state)
 		fx_write(&ws[i].fx, 3, 0x501);
 		world_add_aio(&ws[i]);
 		world_add_uprobes(&ws[i]);
+		world_add_uffds(&ws[i]);
 		assert_int_equal(notifier_register(&ws[i].fx.cx, 1), 0);
 		assert_int_equal(sys_madvise(&ws[i].fx.cx, fx_addr(0), PAGE_SIZE, MADV_MERGEABLE),
 				 0);

@@ -798,6 +798,71 @@ static void break_mm_slots_lock(struct world *w)
 	POKE(w, w->m->daemons[KSMD].lock.writer, true);
 }
 
+static struct userfaultfd_ctx *uffd_of(struct world *w, u64 slot)
+{
+	if (!w->m->uffds[0])
+		world_add_uffds(w);
+	return w->m->uffds[slot]->private_data;
+}
+
+static void break_vma_uffd(struct world *w)
+{
+	uffd_of(w, 0);
+	POKE(w, fx_vma(&w->fx, 28)->vm_userfaultfd_ctx, NULL);
+}
+
+static void break_vma_uffd_flag(struct world *w)
+{
+	POKE(w, w->idle->vm_flags, w->idle->vm_flags | VM_UFFD_MISSING);
+}
+
+static void break_vma_uffd_of_file(struct world *w)
+{
+	POKE(w, w->text->vm_userfaultfd_ctx, uffd_of(w, 0));
+	POKE(w, w->text->vm_flags, w->text->vm_flags | VM_UFFD_MISSING);
+}
+
+static void break_vma_uffd_of_other_mm(struct world *w)
+{
+	POKE(w, w->child_anon->vm_userfaultfd_ctx, uffd_of(w, 0));
+	POKE(w, w->child_anon->vm_flags, w->child_anon->vm_flags | VM_UFFD_MISSING);
+}
+
+static void break_uffd_slot(struct world *w)
+{
+	uffd_of(w, 0);
+	POKE(w, w->m->uffds[2], w->file);
+}
+
+static void break_uffd_twice(struct world *w)
+{
+	uffd_of(w, 0);
+	POKE(w, w->m->uffds[2], w->m->uffds[1]);
+}
+
+static void break_uffd_lost(struct world *w)
+{
+	uffd_of(w, 0);
+	POKE(w, w->m->uffds[1], NULL);
+}
+
+static void break_uffd_refs(struct world *w)
+{
+	POKE(w, uffd_of(w, 1)->refcount.counter, 2);
+}
+
+static void break_uffd_mm(struct world *w)
+{
+	static struct mm_struct elsewhere;
+
+	POKE(w, uffd_of(w, 1)->mm, &elsewhere);
+}
+
+static void break_uffd_count(struct world *w)
+{
+	POKE(w, uffd_of(w, 1)->mm, w->child_mm);
+}
+
 static void break_policy_refs(struct world *w)
 {
 	POKE(w, w->anon->vm_policy->refcnt.counter, 2);
@@ -1250,6 +1315,18 @@ static const struct breakage breakages[] = {
 	 NULL},
 	{"inode_refs", "inode 1", "1", "2", break_inode_refs, false, NULL},
 	{"module_refs", "module of binary format 0", "2", "3", break_module_refs, false, NULL},
+	{"vma_uffd", NULL, "none, or one of its mm, as its flags say", "not so", break_vma_uffd,
+	 true, NULL},
+	{"vma_uffd", NULL, NULL, NULL, break_vma_uffd_flag, true, NULL},
+	{"vma_uffd", NULL, NULL, NULL, break_vma_uffd_of_file, true, NULL},
+	{"vma_uffd", NULL, NULL, NULL, break_vma_uffd_of_other_mm, false, NULL},
+	{"uffd_file", "machine", "files of userfaultfds", "another one", break_uffd_slot, false,
+	 NULL},
+	{"uffd_file", "machine", "3", "2", break_uffd_twice, false, NULL},
+	{"uffd_file", "machine", "2", "1", break_uffd_lost, false, NULL},
+	{"uffd_refs", "machine", "1", "2", break_uffd_refs, false, NULL},
+	{"mm_holders", "machine", "userfaultfds of live mms", NULL, break_uffd_mm, false, NULL},
+	{"mm_count", "mm#0", "2", "3", break_uffd_count, false, NULL},
 	{"policy_refs", ANON, "1", "2", break_policy_refs, true, NULL},
 	{"policy_refs", "task pid 2", "1", "2", break_policy_of_task, false, NULL},
 	{"page_lazyfree", NULL, "a small anonymous page outside the swap cache", NULL,
@@ -1423,6 +1500,7 @@ static void each_row_is_evaluated(void **state)
 		world_create(&w, geometries[i]);
 		world_add_aio(&w);
 		world_add_uprobes(&w);
+		world_add_uffds(&w);
 		assert_int_equal(notifier_register(&w.fx.cx, 0), 0);
 		assert_int_equal(mm_pin(&w.fx.cx, 0, true), 0);
 		assert_int_equal(mm_pin(&w.fx.cx, 1, false), 0);

@@ -591,6 +591,7 @@ static void no_field_is_idle(void **state)
 		khugepaged_scan(&w.fx.cx);
 		world_add_aio(&w);
 		world_add_uprobes(&w);
+		world_add_uffds(&w);
 		if (w.m->cfg.profile)
 			assert_int_equal(sys_madvise(&w.fx.cx, fx_addr(2), PAGE_SIZE, MADV_FREE),
 					 0);

@@ -64,6 +64,7 @@ enum bug {
 	EXIT_ASKS,	  /* the end needs something */
 	CROSS,		  /* a fault in a state that another has left breaks a rule */
 	PAIR_GOLDEN,	  /* two requests of the golden run, refused together, break a rule */
+	REFUSED_AGAIN,	  /* a refusal of what only a retry asks first breaks a rule */
 	TWO_FAULTS,	  /* only two faults in one machine do harm */
 	RANDOM_OUTCOME,	  /* every run is another */
 	RANDOM_SITE,
@@ -192,11 +193,15 @@ static struct outcome map(struct dummy *d)
 
 static struct outcome touch(struct dummy *d, u32 op)
 {
-	if (!d->pmd && refused(d, SITE_pmd_alloc_pmd, GFP_KERNEL))
+	bool had = d->pmd;
+
+	if (!had && refused(d, SITE_pmd_alloc_pmd, GFP_KERNEL))
 		return (struct outcome){.kind = OUT_OOM};
 	d->pmd = true;
-	if (!d->pte[op][0] && refused(d, SITE_pte_alloc_pte, GFP_KERNEL))
+	if (!d->pte[op][0] && refused(d, SITE_pte_alloc_pte, GFP_KERNEL)) {
+		d->broken_rule |= had && d->bug == REFUSED_AGAIN;
 		return (struct outcome){.kind = OUT_OOM};
+	}
 	d->pte[op][0] = true;
 	if (refused(d, SITE_anon_page, GFP_KERNEL))
 		return (struct outcome){.kind = OUT_OOM};
@@ -1252,6 +1257,39 @@ static void test_trials(void **state)
 }
 
 /* Pairs of requests that come without a fault as well are for those who ask. */
+/*
+ * A table that stays when the page behind it is refused makes the next attempt ask for less: what
+ * it asks first then has a context that nothing else has, and is refused there, too.
+ */
+static void test_retries(void **state)
+{
+	static const u8 ops[] = {MAP, TOUCH};
+	struct result *r = sweep_with(ops, ARRAY_SIZE(ops), NO_BUG, 0, 0, 0);
+	const struct finding *f;
+
+	(void)state;
+	assert_int_equal(r->nr_found, 0);
+	/* the lower table first, the page after it, and the page first */
+	assert_int_equal(r->stats.retries, 3);
+	assert_int_equal(r->stats.retries_masked, 0);
+	free(r);
+
+	options.single = true;
+	r = sweep_with(ops, ARRAY_SIZE(ops), REFUSED_AGAIN, 0, 0, 0);
+	assert_int_equal(r->nr_found, 0);
+	assert_int_equal(r->stats.retries, 0);
+	free(r);
+	options.single = false;
+
+	r = sweep_with(ops, ARRAY_SIZE(ops), REFUSED_AGAIN, 0, 0, 0);
+	f = assert_found(r, NO_BUG, ORACLE_invariant, "G-99",
+			 "op=1.page@pte_alloc_pte:1,op=1.page@pte_alloc_pte:1");
+	assert_int_equal(f->nr_faults, 2);
+	assert_true(f->confirmed);
+	assert_true(f->by_sweep);
+	free(r);
+}
+
 static void test_pairs(void **state)
 {
 	struct result *r = sweep(PAIR_GOLDEN);
@@ -1539,6 +1577,7 @@ int main(void)
 		cmocka_unit_test(test_dies),
 		cmocka_unit_test(test_trials),
 		cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_retries),
 		cmocka_unit_test(test_cross),
 		cmocka_unit_test(test_pruned),
 		cmocka_unit_test(test_not_deterministic),

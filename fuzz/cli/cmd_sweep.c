@@ -343,6 +343,9 @@ static void print_books(size_t files, const struct sweep_stats *n)
 	       " same as their first; ends without memory %" PRIu64 "\n",
 	       n->persistent, n->persistent_same, n->persistent_pruned, n->whole, n->whole_same,
 	       n->exhausted);
+	printf("contexts that only a retry has: %" PRIu64 " failed there, %" PRIu64
+	       " not met again\n",
+	       n->retries, n->retries_masked);
 }
 
 static void sweep_total(const struct session *ses)

@@ -538,6 +538,24 @@ static int gen_args(struct gen *g, struct live_task *t, struct op *op)
 	case OP_notifier_unregister:
 		op->args[0].val = below(g, NR_NOTIFIERS);
 		return 0;
+	case OP_userfaultfd:
+	case OP_uffd_close:
+		op->args[0].val = below(g, 2);
+		return 0;
+	case OP_uffd_register:
+	case OP_uffd_unregister:
+		range_args(g, t, op);
+		op->args[2].val = below(g, 2);
+		return 0;
+	case OP_uffd_copy:
+		op->args[1] = mapped_addr(g, t, PROT_READ, &left);
+		op->args[2].val = below(g, 2);
+		op->args[0] = mapped_addr(g, t, 0, &left);
+		return 0;
+	case OP_uffd_zeropage:
+		op->args[0] = mapped_addr(g, t, 0, &left);
+		op->args[1].val = below(g, 2);
+		return 0;
 	case OP_mlock2:
 		op->args[2].val = chance(g, 50) ? MLOCK_ONFAULT : 0;
 		/* fall through */
@@ -644,6 +662,9 @@ static u32 requests(enum op_code code)
 	case OP_modify_ldt:
 	case OP_khugepaged:
 	case OP_notifier_register:
+	case OP_userfaultfd:
+	case OP_uffd_register:
+	case OP_uffd_copy:
 	case OP_swap_out:
 	case OP_swapoff:
 	case OP_io_submit:

@@ -1316,6 +1316,11 @@ static bool fits(struct target *t, u32 space)
 	return same_areas(t, space, s->engine, 0, t->cmp->m.cfg.task_size, NULL);
 }
 
+static bool locks_range(enum op_code code)
+{
+	return code == OP_mlock || code == OP_mlock2;
+}
+
 /*
  * Something was refused, and the outcome is not the one without: the state must be what it was, or
  * one that is allowed. False: it is none of them; the model has its old state.
@@ -1325,7 +1330,8 @@ static bool settle(struct target *t, const struct call *c, u32 space)
 	struct model *m = &t->cmp->m;
 
 	m_rollback(m);
-	if (fits(t, space)) {
+	/* of a range that was locked already its ranges do not show that it has some pages now */
+	if (!locks_range((enum op_code)c->op->code) && fits(t, space)) {
 		accept(t, true);
 		return true;
 	}

@@ -291,6 +291,11 @@ static const struct row {
 	{OP_ioprio, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_mbind, SITE_none, OUT_ERRNO, ENOMEM},
 	{OP_set_mempolicy, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_userfaultfd, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_uffd_register, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_uffd_unregister, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_uffd_copy, SITE_none, OUT_ERRNO, ENOMEM},
+	{OP_uffd_zeropage, SITE_none, OUT_ERRNO, ENOMEM},
 };
 
 /* Where a fault may be refused. What only fetches pages in advance goes on without them. */
@@ -377,12 +382,17 @@ static bool source_kept(const struct target *t, u32 op, const struct fi_point *p
 	       target_addr(t, &t->tasks[o->task], &o->args[0], &addr) && (u64)out->value != addr;
 }
 
-/* A context's name that cannot be read is none; its place that cannot be written is none. */
+/*
+ * A context's name that cannot be read is none; its place that cannot be written is none; nor is
+ * the page that another one is to be a copy of.
+ */
 static bool io_access_refused(enum op_code code, const struct fi_point *point,
 			      const struct outcome *out)
 {
 	bool named = code == OP_io_destroy || code == OP_io_submit || code == OP_io_getevents;
 
+	if (code == OP_uffd_copy && is_access_site(asked(point)))
+		return out->kind == OUT_ERRNO && out->value == -EFAULT;
 	if ((!named && code != OP_io_setup) || !is_access_site(asked(point)))
 		return false;
 	return out->kind == OUT_ERRNO && out->value == (named ? -EINVAL : -EFAULT);
@@ -535,6 +545,8 @@ enum known_field {
 	F_vma_pgoff,
 	F_vma_file,
 	F_vma_special,
+	F_uffd_mm,
+	F_vma_uffd,
 	F_vma_policy,
 	F_pte_page,
 	F_pte_bits,
@@ -580,6 +592,8 @@ static const char *const known_fields[NR_KNOWN_FIELDS][2] = {
 	[F_vma_pgoff] = {"vma", "pgoff"},
 	[F_vma_file] = {"vma", "file"},
 	[F_vma_special] = {"vma", "special"},
+	[F_uffd_mm] = {"uffd", "mm"},
+	[F_vma_uffd] = {"vma", "uffd"},
 	[F_vma_policy] = {"vma", "policy"},
 	[F_pte_page] = {"pte", "page"},
 	[F_pte_bits] = {"pte", "bits"},
@@ -613,7 +627,7 @@ static enum known_field field_of(const struct fl_obs *o)
 }
 
 struct area {
-	u64 start, end, flags, page_prot, pgoff, file, special, policy;
+	u64 start, end, flags, page_prot, pgoff, file, special, uffd, policy;
 };
 
 struct entry {
@@ -659,6 +673,7 @@ struct change {
 	u64 from, moved;
 	u64 clear, set; /* CHANGE_PREFIX: bits of the flags */
 	u64 policy;	/* CHANGE_PREFIX: of the VMAs, if rebinds */
+	u64 uffd;	/* CHANGE_PREFIX: of those whose flags say that they have another now */
 	bool rebinds;
 	u64 hpage;    /* bytes of a huge page, 0 without */
 	bool filled;  /* pages may have been fetched in [start, end) */
@@ -734,6 +749,12 @@ static u64 value_of(const struct list *l, enum known_field field, u32 obj)
 		if (field_of(o) == field)
 			return o->val;
 	return 0;
+}
+
+/* The mm of the userfaultfd in a slot. */
+static u32 mm_of_uffd(const struct list *l, u64 slot)
+{
+	return (u32)value_of(l, F_uffd_mm, (u32)slot);
 }
 
 static u64 largest(const struct list *l, const char *object)
@@ -1141,6 +1162,9 @@ static void collect(struct change *c, unsigned int side, u32 mm)
 		case F_vma_special:
 			area->special = o->val;
 			break;
+		case F_vma_uffd:
+			area->uffd = o->val;
+			break;
 		case F_vma_policy:
 			area->policy = o->val;
 			break;
@@ -1252,11 +1276,20 @@ static bool is_cut(const struct change *c, u32 mm, u64 addr)
 	return false;
 }
 
-/* What the old range, or a new one that stays, has lost: the charge of the VMA around it. */
+static bool lies_in(const struct area *a, u64 addr)
+{
+	return a->start <= addr && addr < a->end;
+}
+
+/*
+ * What the old range, or a new one that stays, has lost: the charge of the VMA around it, as it was
+ * or as it is now.
+ */
 static bool lost_account(const struct change *c, u32 mm, const struct area *b, const struct area *a)
 {
-	bool around = c->kept ? a->start <= c->start && c->start < a->end
-			      : c->kind == CHANGE_MOVED && b->start <= c->from && c->from < b->end;
+	bool around = c->kept ? lies_in(a, c->start)
+			      : c->kind == CHANGE_MOVED &&
+					(lies_in(b, c->from) || lies_in(a, c->from));
 
 	return around && mm == c->mm && a->flags == (b->flags & ~(u64)VM_ACCOUNT);
 }
@@ -1265,13 +1298,14 @@ static bool lost_account(const struct change *c, u32 mm, const struct area *b, c
 static bool moved_piece(struct change *c, const struct area *a)
 {
 	const struct area *b = area_at(c->areas[0], c->nr_areas[0], c->from);
+	u64 flags = b ? b->flags & ~(u64)VM_UFFD_MISSING : 0;
 
-	if (!a || !b)
+	if (!a || !b || a->uffd)
 		return false;
 	/* merged with the old range, it has lost its charge with it */
-	if (a->flags != b->flags && !(a->start <= c->from && c->from < a->end))
+	if (a->flags != flags && !(a->start <= c->from && c->from < a->end))
 		return false;
-	return (a->flags | VM_ACCOUNT) == (b->flags | VM_ACCOUNT) && a->page_prot == b->page_prot &&
+	return (a->flags | VM_ACCOUNT) == (flags | VM_ACCOUNT) && a->page_prot == b->page_prot &&
 	       a->special == b->special && a->policy == b->policy &&
 	       paired(c->files, c->max_file, b->file, a->file);
 }
@@ -1306,6 +1340,8 @@ static bool same_piece(struct change *c, u32 mm, const struct area *b, u64 addr)
 	    pgoff_at(b, addr) != pgoff_at(a, addr))
 		return false;
 	if (!same_policy(c, in_range(c, mm, addr), b, a))
+		return false;
+	if (a->uffd != ((a->flags ^ b->flags) & VM_UFFD_MISSING ? c->uffd : b->uffd))
 		return false;
 	if (a->flags == b->flags && a->page_prot == b->page_prot) {
 		if (in_range(c, mm, addr) && !has_new_flags(c, b->flags, a->flags) &&
@@ -1791,6 +1827,22 @@ static const char *mbind_exception(const struct target *t, const struct op *o, s
 	return "mbind-prefix";
 }
 
+/* The first VMAs of a range are for a userfaultfd, or not any more. */
+static const char *uffd_exception(const struct target *t, const struct op *o, struct change *c)
+{
+	bool registers = o->code == OP_uffd_register;
+
+	if (!range_of(t, o, c))
+		return NULL;
+	c->kind = CHANGE_PREFIX;
+	c->advised = true;
+	c->mm = mm_of_uffd(&c->before, o->args[2].val);
+	c->clear = registers ? 0 : VM_UFFD_MISSING;
+	c->set = registers ? VM_UFFD_MISSING : 0;
+	c->uffd = registers ? o->args[2].val + 1 : 0;
+	return registers ? "uffd-register-prefix" : "uffd-unregister-prefix";
+}
+
 /*
  * A stack has grown down to the access, or by its guard page to one page more, and then the page
  * could not be had.
@@ -1820,7 +1872,7 @@ static const char *stack_exception(const struct target *t, const struct op *o, u
 static const char *io_exception(const struct target *t, const struct op *o,
 				const struct outcome *out, struct change *c)
 {
-	u32 which = o->code == OP_io_setup ? 1 : 0;
+	u32 which = o->code == OP_io_setup || o->code == OP_uffd_copy ? 1 : 0;
 	struct change grown = *c;
 	u64 addr;
 
@@ -1936,6 +1988,11 @@ static const char *exception_of(const struct target *t, const struct op *o,
 		return failed ? madvise_exception(t, o, c) : NULL;
 	case OP_mbind:
 		return failed ? mbind_exception(t, o, c) : NULL;
+	case OP_uffd_register:
+	case OP_uffd_unregister:
+		return failed ? uffd_exception(t, o, c) : NULL;
+	case OP_uffd_copy:
+		return failed ? io_exception(t, o, out, c) : NULL;
 	case OP_io_setup:
 	case OP_io_destroy:
 	case OP_io_submit:

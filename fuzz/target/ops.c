@@ -437,6 +437,25 @@ void target_do_op(struct target *t, void *arg)
 	case OP_cgroup:
 		set_errno_or_value(out, sys_cgroup_attach(&t->cx, a[0].val));
 		break;
+	case OP_userfaultfd:
+		set_errno_or_value(out, sys_userfaultfd(&t->cx, a[0].val));
+		break;
+	case OP_uffd_close:
+		set_errno_or_value(out, userfaultfd_close(&t->cx, a[0].val));
+		break;
+	case OP_uffd_register:
+		set_errno_or_value(out, userfaultfd_register(&t->cx, a[2].val, c->addr, a[1].val));
+		break;
+	case OP_uffd_unregister:
+		set_errno_or_value(out,
+				   userfaultfd_unregister(&t->cx, a[2].val, c->addr, a[1].val));
+		break;
+	case OP_uffd_copy:
+		set_errno_or_value(out, userfaultfd_copy(&t->cx, a[2].val, c->addr, c->addr2));
+		break;
+	case OP_uffd_zeropage:
+		set_errno_or_value(out, userfaultfd_zeropage(&t->cx, a[1].val, c->addr));
+		break;
 	case NR_OPS:
 		break;
 	}

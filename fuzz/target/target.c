@@ -735,6 +735,17 @@ static bool target_by_layout(void *s, u32 op, const struct outcome *golden,
 	return declared_by_layout(s, op, golden, out);
 }
 
+/* What a huge page brings along does not miss: who is asked for what does sees the difference. */
+static bool target_shows_layout(void *s)
+{
+	const struct target *t = s;
+	bool shows = false;
+
+	for (u32 i = 0; i < NR_UFFDS; i++)
+		shows |= t->m->uffds[i] != NULL;
+	return shows;
+}
+
 static enum fl_site target_fallback(void *s, u32 op, const struct fi_point *point)
 {
 	return declared_fallback(s, op, point);
@@ -791,6 +802,7 @@ const struct subject_ops target_subject = {
 	.benign = target_benign,
 	.relays = target_relays,
 	.by_layout = target_by_layout,
+	.shows_layout = target_shows_layout,
 	.fallback = target_fallback,
 	.optional = target_optional,
 	.untold = target_untold,

@@ -79,6 +79,10 @@ static void end_all(struct target *t, void *arg)
 	/* those who hold an mm without being of it let go after its last task */
 	for (u64 i = 0; i < NR_NOTIFIERS; i++)
 		notifier_unregister(&t->cx, i);
+	for (u64 i = 0; i < NR_UFFDS; i++) {
+		t->cx.steps = target_step_budget(t->m);
+		userfaultfd_close(&t->cx, i);
+	}
 	for (u64 i = 0; i < NR_MM_PINS; i++) {
 		t->cx.steps = target_step_budget(t->m);
 		mm_unpin(&t->cx, i);

@@ -11,32 +11,33 @@
 #include <faultline/types.h>
 
 /* VMA flags, with the kernel's values (facts §0.2). */
-#define VM_READ	       0x00000001u
-#define VM_WRITE       0x00000002u
-#define VM_EXEC	       0x00000004u
-#define VM_SHARED      0x00000008u
-#define VM_MAYREAD     0x00000010u
-#define VM_MAYWRITE    0x00000020u
-#define VM_MAYEXEC     0x00000040u
-#define VM_MAYSHARE    0x00000080u
-#define VM_GROWSDOWN   0x00000100u
-#define VM_PFNMAP      0x00000400u
-#define VM_DENYWRITE   0x00000800u
-#define VM_LOCKED      0x00002000u
-#define VM_IO	       0x00004000u
-#define VM_SEQ_READ    0x00008000u
-#define VM_RAND_READ   0x00010000u
-#define VM_DONTCOPY    0x00020000u
-#define VM_DONTEXPAND  0x00040000u
-#define VM_LOCKONFAULT 0x00080000u
-#define VM_ACCOUNT     0x00100000u
-#define VM_NORESERVE   0x00200000u
-#define VM_DONTDUMP    0x04000000u
-#define VM_SOFTDIRTY   0x08000000u
-#define VM_MIXEDMAP    0x10000000u
-#define VM_HUGEPAGE    0x20000000u
-#define VM_NOHUGEPAGE  0x40000000u
-#define VM_MERGEABLE   0x80000000u
+#define VM_READ		0x00000001u
+#define VM_WRITE	0x00000002u
+#define VM_EXEC		0x00000004u
+#define VM_SHARED	0x00000008u
+#define VM_MAYREAD	0x00000010u
+#define VM_MAYWRITE	0x00000020u
+#define VM_MAYEXEC	0x00000040u
+#define VM_MAYSHARE	0x00000080u
+#define VM_GROWSDOWN	0x00000100u
+#define VM_UFFD_MISSING 0x00000200u /* pages that are not there are for its userfaultfd to give */
+#define VM_PFNMAP	0x00000400u
+#define VM_DENYWRITE	0x00000800u
+#define VM_LOCKED	0x00002000u
+#define VM_IO		0x00004000u
+#define VM_SEQ_READ	0x00008000u
+#define VM_RAND_READ	0x00010000u
+#define VM_DONTCOPY	0x00020000u
+#define VM_DONTEXPAND	0x00040000u
+#define VM_LOCKONFAULT	0x00080000u
+#define VM_ACCOUNT	0x00100000u
+#define VM_NORESERVE	0x00200000u
+#define VM_DONTDUMP	0x04000000u
+#define VM_SOFTDIRTY	0x08000000u
+#define VM_MIXEDMAP	0x10000000u
+#define VM_HUGEPAGE	0x20000000u
+#define VM_NOHUGEPAGE	0x40000000u
+#define VM_MERGEABLE	0x80000000u
 
 #define VM_ACCESS_FLAGS		  (VM_READ | VM_WRITE | VM_EXEC)
 #define VM_SPECIAL		  (VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP)
@@ -243,7 +244,8 @@ struct file {
 	struct file_inode *f_inode;
 	struct dentry
 		*f_dentry; /* without a name, shmem or ring: owns the reference to the inode */
-	bool opened;	   /* the bench still holds the reference that file_create() gave it */
+	struct userfaultfd_ctx *private_data; /* NULL: no userfaultfd's */
+	bool opened; /* the bench still holds the reference that file_create() gave it */
 	struct list_head files;
 	u32 seen[2];
 };
@@ -314,6 +316,7 @@ struct vm_area_struct {
 	struct file *vm_file;				  /* counted */
 	const struct vm_special_mapping *vm_private_data; /* NULL: no special mapping */
 	struct mempolicy *vm_policy;			  /* NULL: that of the task */
+	struct userfaultfd_ctx *vm_userfaultfd_ctx; /* not counted; with VM_UFFD_MISSING only */
 };
 
 /*
@@ -384,6 +387,17 @@ struct kioctx_table {
 	struct page *page; /* that this lies in */
 	u32 nr;
 	struct kioctx *table[]; /* by id; NULL: free */
+};
+
+/* ---- userfaultfd (facts §10.6) --------------------------------------------------------------- */
+
+/*
+ * Who gives a process the pages that it misses. Lives as long as its file, and holds the struct of
+ * the mm, not its mappings: the descriptor may be with somebody who outlives the process (B-17).
+ */
+struct userfaultfd_ctx {
+	atomic_t refcount;    /* one, the file's */
+	struct mm_struct *mm; /* counted: mm_count */
 };
 
 /* ---- uprobes (facts §10.3) ------------------------------------------------------------------- */
@@ -622,6 +636,7 @@ struct mm_holder {
 	struct task_struct *user; /* kernel thread that works in the mm meanwhile, or NULL */
 };
 
+#define NR_UFFDS     4u
 #define NR_NOTIFIERS 4u
 #define NR_MM_PINS   4u
 
@@ -717,6 +732,7 @@ enum fl_cache {
 	CACHE_kioctx,
 	CACHE_kiocb,
 	CACHE_percpu,
+	CACHE_userfaultfd_ctx,
 	CACHE_xol_area,
 	CACHE_xol_bitmap,
 	CACHE_uprobe_task,
@@ -787,6 +803,7 @@ struct machine {
 	u32 nr_mms;
 	struct mmu_notifier notifiers[NR_NOTIFIERS];
 	struct mm_holder pins[NR_MM_PINS];
+	struct file *uffds[NR_UFFDS]; /* descriptors of userfaultfds, whoever has them; or NULL */
 	struct mm_daemon daemons[NR_MM_DAEMONS];
 	struct mem_cgroup memcgs[NR_MEMCGS];
 

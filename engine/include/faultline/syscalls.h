@@ -301,6 +301,36 @@ s64 sys_io_submit(struct ctx *cx, u64 ctx_id, u64 nr);
 /* Up to nr requests finish, oldest first. How many did; -EINVAL. */
 s64 sys_io_getevents(struct ctx *cx, u64 ctx_id, u64 nr);
 /*
+ * Who is asked for the pages that the caller's mm misses: its descriptor goes into a slot of the
+ * machine, where whoever it is given to finds it; the calls below are made by anybody. As in 4.4:
+ * only private anonymous memory, only what is missing; a fork inherits neither descriptor nor
+ * registration, and who it belongs to is told of no fork, unmapping, move or discard.
+ *
+ * A fault on a registered page that is not there would wait for the page. Nobody can give it while
+ * the one who runs waits, so it ends as one that may not wait does: SIGBUS.
+ *
+ * sys_userfaultfd(): 0; -ENOSYS without the uffd option; -EINVAL no mm, no such slot; -EBUSY slot
+ * taken; -ENOMEM. All others: -EINVAL nothing in the slot. Source: facts §10.6.
+ */
+s64 sys_userfaultfd(struct ctx *cx, u64 slot);
+/* The descriptor goes; what is registered with it is ordinary memory again. 0. */
+s64 userfaultfd_close(struct ctx *cx, u64 slot);
+/*
+ * [start, start + len) is for the userfaultfd, or no more. 0, or: -EINVAL unaligned, empty or
+ * beyond the mm, nothing mapped there, something that is not private anonymous memory, or
+ * (unregister) is another's; -EBUSY (register) the same; -ENOMEM nothing mapped at start or above,
+ * the mm has come to its end, or a VMA could not be split: then what lies before the place is done.
+ */
+s64 userfaultfd_register(struct ctx *cx, u64 slot, u64 start, u64 len);
+s64 userfaultfd_unregister(struct ctx *cx, u64 slot, u64 start, u64 len);
+/*
+ * Puts a page at dst of the userfaultfd's mm: with what the caller has at src, or the page of
+ * zeroes. 0, or: -EINVAL unaligned, beyond the mm, not registered, or the mm has come to its end;
+ * -EEXIST there is one; -ENOMEM; -EFAULT src cannot be read.
+ */
+s64 userfaultfd_copy(struct ctx *cx, u64 slot, u64 dst, u64 src);
+s64 userfaultfd_zeropage(struct ctx *cx, u64 slot, u64 dst);
+/*
  * Not calls, but what probes do to the caller. uprobe_step(): one is hit, and its instruction is to
  * be stepped at the address returned; -ENOMEM, and the hit is as if it had not been.
  * uprobe_call(): a function func is entered whose return is to be seen; 0, or -ENOMEM, -EOVERFLOW

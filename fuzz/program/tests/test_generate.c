@@ -57,18 +57,18 @@ static void test_known_seed(void **state)
 {
 	static const char want[] = "# faultline 1\n"
 				   "machine swap=16 swap_count_bits=2 teardown=oldest\n"
-				   "t0: r0 = mmap(w+33p, 2p, rwx, private|anon|fixed)\n"
-				   "t0: r1 = io_setup(0x1ff, r0)\n"
-				   "t0: t1 = vfork()\n"
-				   "t1: exit()\n"
-				   "t0: munlockall()\n"
-				   "t0: munlock(r0+1p, 1p)\n"
-				   "t0: write(r0+1p, 1)\n"
-				   "t0: write(r0+1p, 2)\n"
-				   "t0: madvise(r0+1p, 1p, mergeable)\n"
-				   "t0: brk(brk+11p)\n"
-				   "t0: r2 = mmap(0x0, 2p, rx, private|anon)\n"
-				   "t0: read(r2+1p)\n";
+				   "t0: userfaultfd(1)\n"
+				   "t0: set_mempolicy(bind, 0x12)\n"
+				   "t0: uffd_copy(brk, w+49p, 1)\n"
+				   "t0: r0 = mmap(w+47p, 5p, rx, private|anon|fixed)\n"
+				   "t0: r1 = mmap(w+56p, 3p, rwx, shared|anon|fixed)\n"
+				   "t0: read(r0+4p)\n"
+				   "t0: t1 = fork()\n"
+				   "t0: yield()\n"
+				   "t1: uffd_close(0)\n"
+				   "t0: read(w+5p)\n"
+				   "t0: mm_alloc() !any:4\n"
+				   "t1: write(r1, 1)\n";
 	struct program p;
 	char *text;
 
