@@ -103,7 +103,7 @@ static inline unsigned int pt_index(const struct pt_geometry *geo, enum pt_level
 	return (unsigned int)(addr >> geo->shift[level]) & (geo->ptrs[level] - 1u);
 }
 
-/* The one reader and the one writer of entries; the writer keeps pt->nr_entries. */
+/* The one reader and the one writer of entries; the writer keeps pt->nr_entries and pt->lines. */
 static inline pte_t pt_get(const struct page *pt, unsigned int idx)
 {
 	if (pt->entry_shift == 2)
@@ -111,13 +111,44 @@ static inline pte_t pt_get(const struct page *pt, unsigned int idx)
 	return ((const pte_t *)pt->mem)[idx];
 }
 
+/* log2 of the entries of a line; a table has 64 lines at most. */
+static inline unsigned int pt_line_shift(const struct page *pt)
+{
+	return PT_LINE_SHIFT - pt->entry_shift;
+}
+
 static inline void pt_set(struct page *pt, unsigned int idx, pte_t val)
 {
 	pt->nr_entries = (u16)(pt->nr_entries + !pte_none(val) - !pte_none(pt_get(pt, idx)));
+	if (!pte_none(val))
+		pt->lines |= (u64)1 << (idx >> pt_line_shift(pt));
+	else if (!pt->nr_entries)
+		pt->lines = 0;
 	if (pt->entry_shift == 2)
 		((u32 *)pt->mem)[idx] = (u32)val;
 	else
 		((pte_t *)pt->mem)[idx] = val;
+}
+
+/* First entry at or above i that is not none, or end. Most tables are mostly empty. */
+static inline unsigned int pt_next(const struct page *pt, unsigned int i, unsigned int end)
+{
+	unsigned int shift = pt_line_shift(pt);
+
+	while (i < end) {
+		u64 rest = pt->lines >> (i >> shift);
+
+		if (!rest)
+			return end;
+		if (!(rest & 1)) {
+			i = ((i >> shift) + (unsigned int)__builtin_ctzll(rest)) << shift;
+			continue;
+		}
+		if (!pte_none(pt_get(pt, i)))
+			return i;
+		i++;
+	}
+	return end;
 }
 
 #define _PAGE_TABLE (_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_ACCESSED | _PAGE_DIRTY)

@@ -25,6 +25,7 @@ struct chk {
 	fl_violation_fn fn;
 	void *priv;
 	u64 *counts;	 /* evaluations per row, or NULL */
+	bool raw;	 /* of tables every entry is read, not only where pt_set() has been */
 	unsigned int nr; /* violations */
 };
 
@@ -216,12 +217,12 @@ void chk_tables_of(struct chk *c, struct mm_struct *mm, struct mm_scan *s, struc
 #define CHK_ZEROES 128u
 extern const u64 chk_zeroes[CHK_ZEROES];
 /*
- * First entry at or above i that is not none, or end. Most tables are mostly empty: 1 KiB is looked
- * at in one call, which is fast under sanitizers too, then a cache line.
+ * pt_next() that believes no mark. Most tables are mostly empty: 1 KiB is looked at in one call,
+ * which is fast under sanitizers too, then a line.
  */
-static inline unsigned int chk_next_entry(const struct page *pt, unsigned int i, unsigned int end)
+static inline unsigned int chk_next_raw(const struct page *pt, unsigned int i, unsigned int end)
 {
-	unsigned int step = 64u >> pt->entry_shift, leap = sizeof(chk_zeroes) >> pt->entry_shift;
+	unsigned int step = 1u << pt_line_shift(pt), leap = sizeof(chk_zeroes) >> pt->entry_shift;
 
 	while (i < end) {
 		const u64 *e = (const u64 *)pt->mem + ((u64)i << pt->entry_shift) / sizeof(*e);
@@ -242,6 +243,13 @@ static inline unsigned int chk_next_entry(const struct page *pt, unsigned int i,
 	}
 	return end;
 }
+
+static inline unsigned int chk_next_entry(const struct chk *c, const struct page *pt,
+					  unsigned int i, unsigned int end)
+{
+	return c->raw ? chk_next_raw(pt, i, end) : pt_next(pt, i, end);
+}
+
 /* Descriptor of a frame, NULL when there is none. */
 struct page *chk_page(const struct machine *m, u64 pfn);
 

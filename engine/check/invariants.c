@@ -4,6 +4,14 @@
 
 unsigned int fl_check_machine(struct machine *m, fl_violation_fn fn, void *priv, u64 *counts)
 {
+	struct chk c = {.m = m, .fn = fn, .priv = priv, .counts = counts, .raw = true};
+
+	chk_machine(&c);
+	return c.nr;
+}
+
+unsigned int fl_check_marked(struct machine *m, fl_violation_fn fn, void *priv, u64 *counts)
+{
 	struct chk c = {.m = m, .fn = fn, .priv = priv, .counts = counts};
 
 	chk_machine(&c);
@@ -49,18 +57,24 @@ static bool check_vmas(struct chk *c, struct mm_struct *mm, struct mm_scan *s)
 	return sound;
 }
 
+static unsigned int check_whole(struct chk *c, struct mm_struct *mm)
+{
+	struct mm_scan s = {0};
+
+	if (!check_vmas(c, mm, &s))
+		return c->nr;
+	chk_tables(c, mm, &s, false);
+	chk_tlb(c, mm);
+	chk_rss(c, mm, &s);
+	return c->nr;
+}
+
 unsigned int fl_check_mm(struct machine *m, struct mm_struct *mm, fl_violation_fn fn, void *priv,
 			 u64 *counts)
 {
-	struct chk c = {.m = m, .fn = fn, .priv = priv, .counts = counts};
-	struct mm_scan s = {0};
+	struct chk c = {.m = m, .fn = fn, .priv = priv, .counts = counts, .raw = true};
 
-	if (!check_vmas(&c, mm, &s))
-		return c.nr;
-	chk_tables(&c, mm, &s, false);
-	chk_tlb(&c, mm);
-	chk_rss(&c, mm, &s);
-	return c.nr;
+	return check_whole(&c, mm);
 }
 
 unsigned int fl_check_ranges(struct machine *m, struct mm_struct *mm, const struct fl_range *ranges,
@@ -69,6 +83,8 @@ unsigned int fl_check_ranges(struct machine *m, struct mm_struct *mm, const stru
 	struct chk c = {.m = m, .fn = fn, .priv = priv, .counts = counts};
 	struct mm_scan s = {0};
 
+	if (!ranges)
+		return check_whole(&c, mm);
 	if (!check_vmas(&c, mm, &s))
 		return c.nr;
 	for (unsigned int i = 0; i < nr; i++)

@@ -63,34 +63,29 @@ static void look_here(const struct look_walk *w, u64 addr, pte_t pte)
 	w->fn(w->priv, &l);
 }
 
-/* [start, end) lies in what one table reaches; the walk is over with its last entry. */
+/* [start, end) lies in what one table reaches. */
 static void look_in_table(const struct look_walk *w, const struct page *pt, enum pt_level level,
 			  u64 start, u64 end)
 {
 	const struct pt_geometry *geo = &w->m->geo;
-	u64 span = (u64)1 << geo->shift[level], addr = start, next;
-	unsigned int left = pt->nr_entries;
+	unsigned int i = pt_index(geo, level, start), last = pt_index(geo, level, end - 1) + 1;
+	u64 span = (u64)1 << geo->shift[level], base = (start & ~(span - 1)) - i * span;
 
-	for (; addr < end && left; addr = next) {
-		pte_t entry = pt_get(pt, pt_index(geo, level, addr));
+	for (i = pt_next(pt, i, last); i < last; i = pt_next(pt, i + 1, last)) {
+		u64 addr = max_u64(base + i * span, start), next = base + i * span + span;
+		pte_t entry = pt_get(pt, i);
 
-		next = (addr & ~(span - 1)) + span;
-		if (next < addr)
-			next = end;
-		if (pte_none(entry))
-			continue;
-		left--;
+		next = next - 1 < end - 1 ? next : end;
 		if (level == PT_PTE) {
 			look_here(w, addr, entry);
 		} else if (pmd_trans_huge(entry)) {
-			for (; addr < min_u64(next, end); addr += PAGE_SIZE)
+			for (; addr < next; addr += PAGE_SIZE)
 				look_here(w, addr, huge_pte(entry, pt_index(geo, PT_PTE, addr)));
 		} else {
-			const struct page *below = pt_table(w->m, pt, pt_index(geo, level, addr));
+			const struct page *below = pt_table(w->m, pt, i);
 
 			if (below)
-				look_in_table(w, below, pt_below(geo, level), addr,
-					      min_u64(next, end));
+				look_in_table(w, below, pt_below(geo, level), addr, next);
 		}
 	}
 }
@@ -100,5 +95,7 @@ void fl_look_over(struct machine *m, const struct mm_struct *mm, u64 start, u64 
 {
 	const struct look_walk w = {m, fn, priv};
 
-	look_in_table(&w, mm->pgd, PT_PGD, start & PAGE_MASK, end);
+	start &= PAGE_MASK;
+	if (start < end)
+		look_in_table(&w, mm->pgd, PT_PGD, start, end);
 }

@@ -22,18 +22,11 @@
 
 #include "checks.h"
 
-enum obs_field {
-#define OBS(object, name, class) OBS_##object##_##name,
-#include "observe.def"
-#undef OBS
-	NR_OBS_FIELDS
-};
-
 #define SEMANTIC false
 #define HISTORY	 true
 const struct fl_obs_field fl_obs_fields[] = {
 #define OBS(object, name, class) {#object, #name, class},
-#include "observe.def"
+#include <faultline/observe.def>
 #undef OBS
 };
 #undef SEMANTIC
@@ -68,7 +61,7 @@ struct observer {
 	s64 nr_pagetable, tasks, mms, swap;
 };
 
-static inline void obs(struct observer *o, enum obs_field field, u32 obj, u64 key, u64 val)
+static inline void obs(struct observer *o, enum fl_obs_id field, u32 obj, u64 key, u64 val)
 {
 	if (o->strict || !fl_obs_fields[field].history) {
 		struct fl_obs rec = {.field = (u16)field, .obj = obj, .key = key, .val = val};
@@ -494,8 +487,7 @@ static void observe_table(struct table_walk *w, const struct page *pt, enum pt_l
 {
 	const struct pt_geometry *geo = &w->o->m->geo;
 
-	for (unsigned int i = chk_next_entry(pt, 0, end); i < end;
-	     i = chk_next_entry(pt, i + 1, end)) {
+	for (unsigned int i = pt_next(pt, 0, end); i < end; i = pt_next(pt, i + 1, end)) {
 		u64 addr = base + ((u64)i << geo->shift[level]);
 		pte_t e = pt_get(pt, i);
 		const struct page *child;
@@ -559,7 +551,7 @@ static void observe_kernel_half(struct observer *o)
 	}
 	if (!pt || !pt->mem)
 		return;
-	for (i = chk_next_entry(pt, i, end); i < end; i = chk_next_entry(pt, i + 1, end))
+	for (i = pt_next(pt, i, end); i < end; i = pt_next(pt, i + 1, end))
 		obs(o, OBS_machine_kernel_entry, 0, i, pt_get(pt, i));
 }
 
@@ -1299,7 +1291,7 @@ u64 fl_digest(struct machine *m, bool strict)
 /* What depends on how memory is laid out in pages, and on which of them are there. */
 static bool is_layout(const struct fl_obs *rec)
 {
-	switch ((enum obs_field)rec->field) {
+	switch ((enum fl_obs_id)rec->field) {
 	case OBS_pte_page:
 	case OBS_pte_bits:
 	case OBS_pte_lazyfree:

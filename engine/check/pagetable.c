@@ -212,8 +212,8 @@ static u32 check_pte_table(struct walk *w, struct page *pt, u64 base)
 	unsigned int ptrs = w->c->m->geo.ptrs[PT_PTE];
 	u32 nr = 0;
 
-	for (unsigned int i = chk_next_entry(pt, 0, ptrs); i < ptrs;
-	     i = chk_next_entry(pt, i + 1, ptrs)) {
+	for (unsigned int i = chk_next_entry(w->c, pt, 0, ptrs); i < ptrs;
+	     i = chk_next_entry(w->c, pt, i + 1, ptrs)) {
 		nr++;
 		check_pte(w, pt_get(pt, i), base + ((u64)i << PAGE_SHIFT));
 	}
@@ -276,8 +276,8 @@ static u32 check_upper_table(struct walk *w, struct page *pt, enum pt_level leve
 	u64 span = (u64)1 << geo->shift[level];
 	u32 nr = 0;
 
-	for (unsigned int i = chk_next_entry(pt, 0, end); i < end;
-	     i = chk_next_entry(pt, i + 1, end)) {
+	for (unsigned int i = chk_next_entry(w->c, pt, 0, end); i < end;
+	     i = chk_next_entry(w->c, pt, i + 1, end)) {
 		u64 addr = base + i * span;
 		pte_t e = pt_get(pt, i);
 		struct page *child;
@@ -299,8 +299,16 @@ static u32 check_upper_table(struct walk *w, struct page *pt, enum pt_level leve
 	return nr;
 }
 
-static void check_nr_entries(struct walk *w, const struct page *pt, u32 nr)
+/* A table of `end` entries, of which nr were met. */
+static void check_nr_entries(struct walk *w, const struct page *pt, unsigned int end, u32 nr)
 {
+	u32 marked = 0;
+
+	for (unsigned int i = w->c->raw ? pt_next(pt, 0, end) : end; i < end;
+	     i = pt_next(pt, i + 1, end))
+		marked++;
+	if (w->c->raw)
+		chk_eq(w->c, CHK_table_lines, __func__, chk_obj(OBJ_PAGE, pt, 0), nr, marked);
 	chk_eq(w->c, CHK_nr_entries, __func__, chk_obj(OBJ_PAGE, pt, 0), nr, pt->nr_entries);
 }
 
@@ -312,7 +320,7 @@ static void check_table(struct walk *w, struct page *pt, enum pt_level level, u6
 		nr = check_pte_table(w, pt, base);
 	else
 		nr = check_upper_table(w, pt, level, base, w->c->m->geo.ptrs[level]);
-	check_nr_entries(w, pt, nr);
+	check_nr_entries(w, pt, w->c->m->geo.ptrs[level], nr);
 }
 
 /* An mm's own kernel PMD table must say what swapper's says. */
@@ -337,23 +345,20 @@ static void check_kernel_pmd(struct walk *w, unsigned int idx, pte_t e, pte_t sw
 		nr += !pte_none(pt_get(own, i));
 	}
 	chk_eq(w->c, CHK_kernel_pmd, __func__, obj, ptrs, same);
-	check_nr_entries(w, own, nr);
+	check_nr_entries(w, own, ptrs, nr);
 }
 
-/* Entries [from, end) of both tables, byte for byte; how many of them are not none is in *nr. */
-static bool same_entries(const struct page *a, const struct page *b, unsigned int from,
-			 unsigned int end, u32 *nr)
+/* Have both tables the same entries in [from, end)? How many are not none is in *nr. */
+static bool same_entries(const struct chk *c, const struct page *a, const struct page *b,
+			 unsigned int from, unsigned int end, u32 *nr)
 {
-	size_t at = (size_t)from << a->entry_shift, len = (size_t)(end - from) << a->entry_shift;
+	unsigned int i = chk_next_entry(c, a, from, end), k = chk_next_entry(c, b, from, end);
 
-	if (a->entry_shift != b->entry_shift ||
-	    memcmp((const char *)a->mem + at, (const char *)b->mem + at, len) != 0)
-		return false;
-	*nr = 0;
-	for (unsigned int i = chk_next_entry(a, from, end); i < end;
-	     i = chk_next_entry(a, i + 1, end))
-		++*nr;
-	return true;
+	for (*nr = 0; i < end && i == k && pt_get(a, i) == pt_get(b, i); ++*nr) {
+		i = chk_next_entry(c, a, i + 1, end);
+		k = chk_next_entry(c, b, k + 1, end);
+	}
+	return i == end && k == end;
 }
 
 static u32 check_kernel_half(struct walk *w, const struct page *pgd)
@@ -364,8 +369,11 @@ static u32 check_kernel_half(struct walk *w, const struct page *pgd)
 	unsigned int all = geo->ptrs[PT_PGD] - geo->kernel_boundary, same = 0;
 	u32 nr = 0;
 
-	if (!own_pmd && same_entries(pgd, swapper, geo->kernel_boundary, geo->ptrs[PT_PGD], &nr))
+	if (!own_pmd &&
+	    same_entries(w->c, pgd, swapper, geo->kernel_boundary, geo->ptrs[PT_PGD], &nr))
 		same = all;
+	else
+		nr = 0;
 	for (unsigned int i = geo->kernel_boundary + same; i < geo->ptrs[PT_PGD]; i++) {
 		pte_t e = pt_get(pgd, i), k = pt_get(swapper, i);
 
@@ -389,14 +397,16 @@ static void check_pgd_user(struct walk *w, const struct page *pgd)
 
 	if (!user)
 		return;
-	if (same_entries(pgd, user, 0, end, &nr))
+	if (same_entries(w->c, pgd, user, 0, end, &nr))
 		same = end;
+	else
+		nr = 0;
 	for (unsigned int i = same; i < end; i++) {
 		same += pt_get(pgd, i) == pt_get(user, i);
 		nr += !pte_none(pt_get(user, i));
 	}
 	chk_eq(w->c, CHK_pgd_user, __func__, chk_obj(OBJ_MM, w->mm, 0), end, same);
-	check_nr_entries(w, user, nr);
+	check_nr_entries(w, user, end, nr);
 }
 
 /* an empty table for each huge entry, all on the list of their mm. */
@@ -470,7 +480,7 @@ void chk_tables(struct chk *c, struct mm_struct *mm, struct mm_scan *s, bool ref
 	nr = check_upper_table(&w, pgd, PT_PGD, 0, m->geo.kernel_boundary);
 	check_deposits(&w);
 	nr += check_kernel_half(&w, pgd);
-	check_nr_entries(&w, pgd, nr);
+	check_nr_entries(&w, pgd, m->geo.ptrs[PT_PGD], nr);
 	check_pgd_user(&w, pgd);
 
 	chk_eq(c, CHK_nr_ptes, __func__, chk_obj(OBJ_MM, mm, 0), s->nr_ptes, mm->nr_ptes);

@@ -503,6 +503,11 @@ static void break_nr_entries(struct world *w)
 	POKE(w, pt->nr_entries, (u16)(pt->nr_entries + 1));
 }
 
+static void break_table_lines(struct world *w)
+{
+	POKE(w, table_of(w, w->mm, 0)->lines, 0);
+}
+
 static void break_pte_write(struct world *w)
 {
 	POKE(w, *entry_of(w, w->mm, 8), *entry_of(w, w->mm, 8) | _PAGE_RW);
@@ -1257,6 +1262,7 @@ static const struct breakage breakages[] = {
 	 false, "swap=16"},
 	{"table_span", "mm#0 address 0x25000000", NULL, "none", break_table_span, true, NULL},
 	{"nr_entries", NULL, NULL, NULL, break_nr_entries, true, NULL},
+	{"table_lines", NULL, NULL, "0", break_table_lines, true, NULL},
 	{"pte_write", "mm#0 address 0x20008000", "read-only", "writable", break_pte_write, true,
 	 NULL},
 	{"pte_cow", "mm#0 address 0x20000000", NULL, "writable", break_pte_cow, true, NULL},
@@ -1552,6 +1558,7 @@ static void ranges_are_looked_into(void **state)
 	assert_int_equal(fl_check_ranges(w.m, w.mm, &at, 0, on_violation, &s, NULL), 0);
 	assert_int_equal(fl_check_ranges(w.m, w.mm, &at, 1, on_violation, &s, NULL), 1);
 	assert_int_equal(s.matches, 1);
+	assert_int_equal(fl_check_ranges(w.m, w.mm, NULL, 0, on_violation, &s, NULL), 1);
 	unpoke(&w);
 
 	s = (struct seen){.row = "map_count"};
@@ -1561,12 +1568,34 @@ static void ranges_are_looked_into(void **state)
 	world_destroy(&w);
 }
 
+/* What lies in a line that nobody has marked, only those see who read all of a table. */
+static void marks_are_believed(void **state)
+{
+	struct seen s = {.row = "table_lines"};
+	struct world w;
+	pte_t *entries;
+
+	(void)state;
+	world_create(&w, "cpus=1");
+	entries = table_of(&w, w.mm, 0)->mem;
+	assert_int_equal(fl_check_marked(w.m, on_violation, &s, NULL), 0);
+	POKE(&w, entries[w.m->geo.ptrs[PT_PTE] - 1u], entries[0]);
+	assert_int_equal(fl_check_marked(w.m, on_violation, &s, NULL), 0);
+	assert_true(fl_check_machine(w.m, on_violation, &s, NULL) > 0);
+	assert_int_equal(s.matches, 1);
+	unpoke(&w);
+	POKE(&w, entries[0], 0);
+	assert_true(fl_check_marked(w.m, on_violation, &s, NULL) > 0);
+	unpoke(&w);
+	world_destroy(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_row_has_a_case),	  cmocka_unit_test(each_row_is_evaluated),
 		cmocka_unit_test(each_row_fires),	  cmocka_unit_test(dead_mm_is_not_walked),
-		cmocka_unit_test(ranges_are_looked_into),
+		cmocka_unit_test(ranges_are_looked_into), cmocka_unit_test(marks_are_believed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,8 +42,8 @@ void bench_row(bool json, const char *name, double value, double baseline, const
  */
 int bench_alloc(const char *more, u64 rounds, bool json);
 struct fl_allocator_ops;
-/* faultline bench fuzz: an exit code. */
-int bench_fuzz(const struct fl_allocator_ops *alloc, u64 rounds, bool json);
+/* faultline bench fuzz: the programs in the file at path, one after the other. An exit code. */
+int bench_fuzz(const struct fl_allocator_ops *alloc, const char *path, u64 rounds, bool json);
 
 static inline u64 bench_now(void)
 {

@@ -20,8 +20,11 @@
 #include <faultline/mm_types.h>
 #include <faultline/syscalls.h>
 
+#define BENCH_PROGRAMS "corpus/bench/frozen.txt"
+
 static const char help[] =
-	"usage: faultline bench engine|alloc|fuzz [OPTION...]\n"
+	"usage: faultline bench engine|alloc [OPTION...]\n"
+	"       faultline bench fuzz [OPTION...] [FILE]\n"
 	"       faultline bench sweep [OPTION...] [FILE...]\n"
 	"The engine, checks off, beside the host kernel doing the same:\n"
 	"  mmap_munmap.N   a page mapped into a random hole among N VMAs, and unmapped again\n"
@@ -34,9 +37,13 @@ static const char help[] =
 	"  program         64 mappings and 8 forks in a fresh machine\n"
 	"  snapshot, restore   of the machine after it, beside making it anew\n"
 	"\n"
-	"An input of fuzz_lifecycle, fuzz: 200 programs of 16 to 32 operations, always the same:\n"
-	"  fuzz.input      beside a target that returns at once; fuzz.op: an operation of it\n"
-	"  fuzz.share.*    what goes to decoding, a fresh machine, the operations, the checks\n"
+	"An input of fuzz_lifecycle, fuzz: 200 programs of the corpus with 16 to 32 operations, "
+	"always\n"
+	"the same (FILE, default " BENCH_PROGRAMS "):\n"
+	"  fuzz.input      the mean one beside the longest; fuzz.op: an operation of it\n"
+	"  fuzz.share.*    what goes to decoding, a fresh machine and its end, the operations, "
+	"the\n"
+	"                  digest of the last state, the checks, the reference model\n"
 	"\n"
 	"What a fault point costs in programs of 50 to 3200 operations, whose state is bounded "
 	"(some\n"
@@ -386,11 +393,13 @@ int cmd_bench(int argc, char **argv)
 	}
 	const char *what = optind < argc ? argv[optind] : "";
 
-	if (strcmp(what, "sweep") &&
-	    (optind + 1 != argc ||
-	     (strcmp(what, "engine") && strcmp(what, "alloc") && strcmp(what, "fuzz"))))
-		return usage_error("bench",
-				   "what to measure: engine, alloc, fuzz, or sweep and programs");
+	int nr = argc - optind - 1; /* operands behind it */
+
+	if (strcmp(what, "sweep") && (strcmp(what, "fuzz") || nr > 1) &&
+	    (nr || (strcmp(what, "engine") && strcmp(what, "alloc"))))
+		return usage_error(
+			"bench",
+			"what to measure: engine, alloc, fuzz and a file, or sweep and programs");
 	if (strstr(FAULTLINE_BUILD, "address"))
 		say("bench: built with sanitizers, whose costs are not the engine's or the host's");
 	sweep.rounds = b.rounds ? b.rounds : 3;
@@ -402,10 +411,11 @@ int cmd_bench(int argc, char **argv)
 	if (!b.engine.alloc)
 		return usage_error("bench", "no allocator '%s'", allocator);
 	if (!strcmp(what, "fuzz"))
-		return bench_fuzz(b.engine.alloc, b.rounds, b.json);
+		return bench_fuzz(b.engine.alloc, nr ? argv[optind + 1] : BENCH_PROGRAMS, b.rounds,
+				  b.json);
 	if (!strcmp(what, "engine"))
 		return bench_engine(&b);
 	sweep.alloc = b.engine.alloc;
 	sweep.json = b.json;
-	return bench_sweep(&sweep, argv + optind + 1, argc - optind - 1);
+	return bench_sweep(&sweep, argv + optind + 1, nr);
 }

@@ -505,101 +505,6 @@ bool declared_retryable(const struct target *t, u32 op, const struct outcome *ou
 
 /* ---- observations --------------------------------------------------------------------------- */
 
-/* The fields that the predicates look at; all others are compared as they are, or not at all. */
-enum known_field {
-	F_other,
-	F_machine_committed,
-	F_module_refcnt,
-	F_task_state,
-	F_task_flags,
-	F_task_core_dumper,
-	F_mm_core_state,
-	F_task_mm,
-	F_task_parent,
-	F_task_vfork_parent,
-	F_task_share,
-	F_task_return_instance,
-	F_task_return_depth,
-	F_task_clear_child_tid,
-	F_mm_users,
-	F_mm_total_vm,
-	F_mm_locked_vm,
-	F_mm_def_flags,
-	F_mm_brk,
-	F_mm_shared_vm,
-	F_mm_exec_vm,
-	F_mm_stack_vm,
-	F_mm_rss,
-	F_mm_owner,
-	F_mm_exe_file,
-	F_mm_flags,
-	F_mm_xol_vaddr,
-	F_mm_ioctx,
-	F_mm_ioctx_base,
-	F_mm_ioctx_file,
-	F_mm_ioctx_reqs,
-	F_machine_aio_nr,
-	F_vma_end,
-	F_vma_flags,
-	F_vma_page_prot,
-	F_vma_pgoff,
-	F_vma_file,
-	F_vma_special,
-	F_uffd_mm,
-	F_vma_uffd,
-	F_vma_policy,
-	F_pte_page,
-	F_pte_bits,
-	F_page_tag,
-	NR_KNOWN_FIELDS
-};
-
-static const char *const known_fields[NR_KNOWN_FIELDS][2] = {
-	[F_machine_committed] = {"machine", "committed"},
-	[F_module_refcnt] = {"module", "refcnt"},
-	[F_task_state] = {"task", "state"},
-	[F_task_flags] = {"task", "flags"},
-	[F_task_core_dumper] = {"task", "core_dumper"},
-	[F_mm_core_state] = {"mm", "core_state"},
-	[F_task_mm] = {"task", "mm"},
-	[F_task_parent] = {"task", "parent"},
-	[F_task_vfork_parent] = {"task", "vfork_parent"},
-	[F_task_share] = {"task", "share"},
-	[F_task_return_instance] = {"task", "return_instance"},
-	[F_task_return_depth] = {"task", "return_depth"},
-	[F_task_clear_child_tid] = {"task", "clear_child_tid"},
-	[F_mm_users] = {"mm", "users"},
-	[F_mm_total_vm] = {"mm", "total_vm"},
-	[F_mm_locked_vm] = {"mm", "locked_vm"},
-	[F_mm_def_flags] = {"mm", "def_flags"},
-	[F_mm_brk] = {"mm", "brk"},
-	[F_mm_shared_vm] = {"mm", "shared_vm"},
-	[F_mm_exec_vm] = {"mm", "exec_vm"},
-	[F_mm_stack_vm] = {"mm", "stack_vm"},
-	[F_mm_rss] = {"mm", "rss"},
-	[F_mm_owner] = {"mm", "owner"},
-	[F_mm_exe_file] = {"mm", "exe_file"},
-	[F_mm_flags] = {"mm", "flags"},
-	[F_mm_xol_vaddr] = {"mm", "xol_vaddr"},
-	[F_mm_ioctx] = {"mm", "ioctx"},
-	[F_mm_ioctx_base] = {"mm", "ioctx_base"},
-	[F_mm_ioctx_file] = {"mm", "ioctx_file"},
-	[F_mm_ioctx_reqs] = {"mm", "ioctx_reqs"},
-	[F_machine_aio_nr] = {"machine", "aio_nr"},
-	[F_vma_end] = {"vma", "end"},
-	[F_vma_flags] = {"vma", "flags"},
-	[F_vma_page_prot] = {"vma", "page_prot"},
-	[F_vma_pgoff] = {"vma", "pgoff"},
-	[F_vma_file] = {"vma", "file"},
-	[F_vma_special] = {"vma", "special"},
-	[F_uffd_mm] = {"uffd", "mm"},
-	[F_vma_uffd] = {"vma", "uffd"},
-	[F_vma_policy] = {"vma", "policy"},
-	[F_pte_page] = {"pte", "page"},
-	[F_pte_bits] = {"pte", "bits"},
-	[F_page_tag] = {"page", "tag"},
-};
-
 /* strcmp() without the call: words mostly differ at once, and fuzzers listen in to each call. */
 static inline bool same_word(const char *a, const char *b)
 {
@@ -613,17 +518,6 @@ static inline bool same_word(const char *a, const char *b)
 static bool is_object(const struct fl_obs *o, const char *object)
 {
 	return same_word(fl_obs_fields[o->field].object, object);
-}
-
-static enum known_field field_of(const struct fl_obs *o)
-{
-	const struct fl_obs_field *f = &fl_obs_fields[o->field];
-
-	for (unsigned int i = 1; i < NR_KNOWN_FIELDS; i++)
-		if (same_word(f->name, known_fields[i][1]) &&
-		    same_word(f->object, known_fields[i][0]))
-			return (enum known_field)i;
-	return F_other;
 }
 
 struct area {
@@ -740,13 +634,13 @@ static const struct fl_obs *next_of(const struct list *l, const char *object, u3
 	return k ? &l->v[k - 1] : NULL;
 }
 
-static u64 value_of(const struct list *l, enum known_field field, u32 obj)
+static u64 value_of(const struct list *l, enum fl_obs_id field, u32 obj)
 {
 	const struct fl_obs *o;
 	u32 i = 0;
 
-	while ((o = next_of(l, known_fields[field][0], obj, &i)))
-		if (field_of(o) == field)
+	while ((o = next_of(l, fl_obs_fields[field].object, obj, &i)))
+		if (o->field == field)
 			return o->val;
 	return 0;
 }
@@ -754,7 +648,7 @@ static u64 value_of(const struct list *l, enum known_field field, u32 obj)
 /* The mm of the userfaultfd in a slot. */
 static u32 mm_of_uffd(const struct list *l, u64 slot)
 {
-	return (u32)value_of(l, F_uffd_mm, (u32)slot);
+	return (u32)value_of(l, OBS_uffd_mm, (u32)slot);
 }
 
 static u64 largest(const struct list *l, const char *object)
@@ -776,7 +670,7 @@ static u64 group_of(const struct list *l, u64 task)
 	u32 i = 0;
 
 	while ((o = next_of(l, "task", (u32)task, &i)))
-		if (field_of(o) == F_task_share && fl_obs_names_group(o->key))
+		if (o->field == OBS_task_share && fl_obs_names_group(o->key))
 			return o->val;
 	return 0;
 }
@@ -788,8 +682,8 @@ static bool is_gone(const struct change *c, u64 task)
 
 static bool shares_mm(const struct change *c, u32 task)
 {
-	return value_of(&c->before, F_task_mm, task) == c->mm &&
-	       !(value_of(&c->before, F_task_flags, task) & PF_KTHREAD);
+	return value_of(&c->before, OBS_task_mm, task) == c->mm &&
+	       !(value_of(&c->before, OBS_task_flags, task) & PF_KTHREAD);
 }
 
 static void find_gone(struct change *c)
@@ -804,10 +698,10 @@ static void find_gone(struct change *c)
 	for (u32 i = 0; i < c->before.nr; i++) {
 		const struct fl_obs *o = &c->before.v[i];
 
-		if (field_of(o) != F_task_clear_child_tid || !o->val || c->nr_tids == MAX_TIDS ||
+		if (o->field != OBS_task_clear_child_tid || !o->val || c->nr_tids == MAX_TIDS ||
 		    (!c->gone[o->obj] && o->obj != c->task))
 			continue;
-		c->tids[c->nr_tids].mm = value_of(&c->before, F_task_mm, o->obj);
+		c->tids[c->nr_tids].mm = value_of(&c->before, OBS_task_mm, o->obj);
 		c->tids[c->nr_tids++].addr = o->val;
 	}
 }
@@ -852,7 +746,7 @@ static bool waited(const struct change *c, u32 task, bool maybe)
 	for (u32 i = 0; i < c->before.nr; i++) {
 		const struct fl_obs *o = &c->before.v[i];
 
-		if (field_of(o) == F_task_vfork_parent && o->val == task &&
+		if (o->field == OBS_task_vfork_parent && o->val == task &&
 		    (is_gone(c, o->obj) || (o->obj == c->task && (c->new_mm || maybe))))
 			return true;
 	}
@@ -895,7 +789,7 @@ static const struct fl_obs *next_task_field(const struct change *c, u32 task, bo
 	do {
 		b = next_of(&c->before, "task", task, i);
 	} while (b && left &&
-		 (field_of(b) == F_task_return_instance || field_of(b) == F_task_return_depth));
+		 (b->field == OBS_task_return_instance || b->field == OBS_task_return_depth));
 	return b;
 }
 
@@ -903,7 +797,7 @@ static bool same_task(const struct change *c, u32 task)
 {
 	bool acts = c->stays && task == c->task;
 	u32 ib = 0, ia = 0, now = (u32)task_after(c, task);
-	bool left = acts && !value_of(&c->after, F_task_return_depth, now);
+	bool left = acts && !value_of(&c->after, OBS_task_return_depth, now);
 	const struct fl_obs *b, *a;
 
 	for (;;) {
@@ -914,26 +808,26 @@ static bool same_task(const struct change *c, u32 task)
 		if (!b || !a)
 			return !b && !a;
 		want = b->val;
-		switch (field_of(b)) {
-		case F_task_mm: /* paired by the caller */
+		switch (b->field) {
+		case OBS_task_mm: /* paired by the caller */
 			want = a->val;
 			break;
-		case F_task_parent:
-		case F_task_core_dumper:
+		case OBS_task_parent:
+		case OBS_task_core_dumper:
 			want = task_after(c, b->val);
 			break;
-		case F_task_vfork_parent:
+		case OBS_task_vfork_parent:
 			want = acts && !a->val ? 0 : task_after(c, b->val);
 			break;
-		case F_task_share:
+		case OBS_task_share:
 			want = unshared(c, task, b) ? a->val
 						    : task_after(c, surviving_holder(c, b));
 			break;
-		case F_task_clear_child_tid:
+		case OBS_task_clear_child_tid:
 			if (acts && !a->val)
 				want = 0;
 			break;
-		case F_task_state:
+		case OBS_task_state:
 			if (waited(c, task, a->val == TASK_RUNNING))
 				want = TASK_RUNNING;
 			if (task == c->task && c->kind == CHANGE_BORN)
@@ -951,10 +845,10 @@ static bool is_rest(const struct change *c, const struct fl_obs *o)
 {
 	if (is_object(o, "module"))
 		return (c->kind != CHANGE_KILLED && c->kind != CHANGE_BORN) ||
-		       field_of(o) != F_module_refcnt;
-	if (field_of(o) == F_machine_aio_nr)
+		       o->field != OBS_module_refcnt;
+	if (o->field == OBS_machine_aio_nr)
 		return !c->destroyed && c->kind != CHANGE_KILLED;
-	return (is_object(o, "machine") && field_of(o) != F_machine_committed) ||
+	return (is_object(o, "machine") && o->field != OBS_machine_committed) ||
 	       is_object(o, "slab") || is_object(o, "pages");
 }
 
@@ -1007,7 +901,7 @@ static u64 users_gone(const struct change *c, u32 mm)
 
 	for (u64 task = 1; c->kind == CHANGE_KILLED && task <= c->max_task; task++)
 		n += (is_gone(c, task) || (c->new_mm && task == c->task)) &&
-		     value_of(&c->before, F_task_mm, (u32)task) == mm;
+		     value_of(&c->before, OBS_task_mm, (u32)task) == mm;
 	return n;
 }
 
@@ -1027,15 +921,15 @@ static bool wants_tid(const struct change *c, u32 mm)
 static bool rings_go(const struct change *c)
 {
 	return c->destroyed ||
-	       (c->kind == CHANGE_KILLED && value_of(&c->before, F_mm_ioctx_file, c->mm) &&
-		value_of(&c->before, F_mm_users, c->mm) == users_gone(c, c->mm));
+	       (c->kind == CHANGE_KILLED && value_of(&c->before, OBS_mm_ioctx_file, c->mm) &&
+		value_of(&c->before, OBS_mm_users, c->mm) == users_gone(c, c->mm));
 }
 
 /* Slot of the context that the operation was about; ~0: none. */
 static u64 context_slot(const struct change *c)
 {
 	for (u32 i = 0; i < c->before.nr; i++)
-		if (c->before.v[i].obj == c->mm && field_of(&c->before.v[i]) == F_mm_ioctx &&
+		if (c->before.v[i].obj == c->mm && c->before.v[i].field == OBS_mm_ioctx &&
 		    c->before.v[i].val == c->start)
 			return c->before.v[i].key;
 	return ~(u64)0;
@@ -1066,60 +960,60 @@ static bool same_fields(const struct change *c, u32 mm, u32 now)
 		if (!b || !a)
 			return !b && !a;
 		want = b->val;
-		switch (field_of(b)) {
-		case F_mm_core_state:
+		switch (b->field) {
+		case OBS_mm_core_state:
 			want = task_after(c, b->val);
 			break;
-		case F_mm_owner:
+		case OBS_mm_owner:
 			want = task_after(c, b->val);
 			if (is_gone(c, b->val) || (c->new_mm && b->val == c->task))
 				want = a->val;
 			break;
-		case F_mm_exe_file:
-		case F_mm_ioctx_file:
+		case OBS_mm_exe_file:
+		case OBS_mm_ioctx_file:
 			if (paired(c->files, c->max_file, b->val, a->val))
 				want = a->val;
 			break;
-		case F_mm_users:
+		case OBS_mm_users:
 			want -= users_gone(c, mm);
 			if (c->kind == CHANGE_BORN && c->shares_mm && mm == c->mm)
 				want++;
 			break;
-		case F_mm_brk:
+		case OBS_mm_brk:
 			if (mm == c->mm && c->moves_brk)
 				want = a->val;
 			break;
-		case F_mm_def_flags:
+		case OBS_mm_def_flags:
 			if (mm == c->mm && c->whole_mm)
 				want = a->val;
 			break;
-		case F_mm_locked_vm:
+		case OBS_mm_locked_vm:
 			if (mm == c->mm && c->kind != CHANGE_KILLED && !c->advised)
 				want = a->val;
 			break;
-		case F_mm_flags:
-		case F_mm_xol_vaddr:
+		case OBS_mm_flags:
+		case OBS_mm_xol_vaddr:
 			if (mm == c->mm && c->probed)
 				want = a->val;
 			break;
-		case F_mm_ioctx: /* a ring that has moved */
-		case F_mm_ioctx_base:
+		case OBS_mm_ioctx: /* a ring that has moved */
+		case OBS_mm_ioctx_base:
 			if (mm == c->mm && c->kind == CHANGE_MOVED && a->val == c->start)
 				want = a->val;
 			break;
-		case F_mm_ioctx_reqs:
+		case OBS_mm_ioctx_reqs:
 			if (mm == c->mm && c->submitted && b->key == context_slot(c))
 				want += c->submitted;
 			break;
-		case F_mm_total_vm:
-		case F_mm_shared_vm:
-		case F_mm_exec_vm:
-		case F_mm_stack_vm:
-		case F_mm_rss:
+		case OBS_mm_total_vm:
+		case OBS_mm_shared_vm:
+		case OBS_mm_exec_vm:
+		case OBS_mm_stack_vm:
+		case OBS_mm_rss:
 			if (mm == c->mm && c->kind != CHANGE_KILLED && !c->advised)
 				want = a->val;
 			/* the page of a word, or of a ring */
-			if (field_of(b) == F_mm_rss && (c->rings_go || wants_tid(c, mm)))
+			if (b->field == OBS_mm_rss && (c->rings_go || wants_tid(c, mm)))
 				want = a->val;
 			break;
 		default:
@@ -1142,37 +1036,37 @@ static void collect(struct change *c, unsigned int side, u32 mm)
 
 		if (o->obj != mm || (!is_object(o, "vma") && !is_object(o, "pte")))
 			continue;
-		switch (field_of(o)) {
-		case F_vma_end:
+		switch (o->field) {
+		case OBS_vma_end:
 			area = &c->areas[side][c->nr_areas[side]++];
 			*area = (struct area){.start = o->key, .end = o->val};
 			break;
-		case F_vma_flags:
+		case OBS_vma_flags:
 			area->flags = o->val;
 			break;
-		case F_vma_page_prot:
+		case OBS_vma_page_prot:
 			area->page_prot = o->val;
 			break;
-		case F_vma_pgoff:
+		case OBS_vma_pgoff:
 			area->pgoff = o->val;
 			break;
-		case F_vma_file:
+		case OBS_vma_file:
 			area->file = o->val;
 			break;
-		case F_vma_special:
+		case OBS_vma_special:
 			area->special = o->val;
 			break;
-		case F_vma_uffd:
+		case OBS_vma_uffd:
 			area->uffd = o->val;
 			break;
-		case F_vma_policy:
+		case OBS_vma_policy:
 			area->policy = o->val;
 			break;
-		case F_pte_page:
+		case OBS_pte_page:
 			entry = &c->entries[side][c->nr_entries[side]++];
 			*entry = (struct entry){.addr = o->key, .page = o->val};
 			break;
-		case F_pte_bits:
+		case OBS_pte_bits:
 			entry->bits = o->val;
 			break;
 		default:
@@ -1205,7 +1099,7 @@ static void index_free(struct index *x)
 static u64 tag_of(const struct list *l, const struct index *x, u64 page)
 {
 	for (u32 i = x->first[page]; i; i = x->next[i - 1])
-		if (field_of(&l->v[i - 1]) == F_page_tag)
+		if (l->v[i - 1].field == OBS_page_tag)
 			return l->v[i - 1].val;
 	return 0;
 }
@@ -1225,7 +1119,7 @@ static bool same_object(const struct change *c, const struct index *x, u64 befor
 		if (same_word(fl_obs_fields[b->field].name, "inode") ||
 		    same_word(fl_obs_fields[b->field].name, "mapcount"))
 			continue;
-		if (field_of(b) != F_page_tag || a->val || !wants_tid(c, 0))
+		if (b->field != OBS_page_tag || a->val || !wants_tid(c, 0))
 			return false;
 	}
 	return !ib && !ia;
@@ -1470,7 +1364,7 @@ static bool same_or_cleared(const struct change *c, const struct entry *b)
 
 		if (a->addr == b->addr)
 			return same_filled(c, b, a) || !a->page ||
-			       !value_of(&c->after, F_page_tag, (u32)a->page);
+			       !value_of(&c->after, OBS_page_tag, (u32)a->page);
 	}
 	return false;
 }
@@ -1551,7 +1445,7 @@ static u32 mm_after(const struct change *c, u32 mm, u32 nr_before, u32 nr_after)
 	u64 held = 0;
 
 	for (u32 i = 0; i < c->before.nr; i++)
-		if (field_of(&c->before.v[i]) == F_task_mm)
+		if (c->before.v[i].field == OBS_task_mm)
 			held = max_u64(held, c->before.v[i].val);
 	return mm > held ? mm + (nr_after - nr_before) : mm;
 }
@@ -1561,7 +1455,7 @@ static u32 nr_mms_of(const struct list *l)
 	u32 nr = 0;
 
 	for (u32 i = 0; i < l->nr; i++)
-		if (field_of(&l->v[i]) == F_mm_users)
+		if (l->v[i].field == OBS_mm_users)
 			nr = l->v[i].obj;
 	return nr;
 }
@@ -1577,7 +1471,7 @@ static bool same_mms(struct change *c)
 				return false;
 	}
 	for (u32 task = 1; task <= nr; task++) {
-		u64 mm = value_of(&c->before, F_task_mm, task), now;
+		u64 mm = value_of(&c->before, OBS_task_mm, task), now;
 
 		if (is_gone(c, task))
 			continue;
@@ -1585,7 +1479,7 @@ static bool same_mms(struct change *c)
 			return false;
 		if (c->new_mm && task == c->task)
 			continue;
-		now = value_of(&c->after, F_task_mm, (u32)task_after(c, task));
+		now = value_of(&c->after, OBS_task_mm, (u32)task_after(c, task));
 		if (!mm || !now || c->kind != CHANGE_KILLED) {
 			if (mm != now)
 				return false;
@@ -1608,12 +1502,12 @@ static bool same_contents(const struct change *c)
 	return true;
 }
 
-static u32 count_field(const struct list *l, enum known_field field)
+static u32 count_field(const struct list *l, enum fl_obs_id field)
 {
 	u32 n = 0;
 
 	for (u32 i = 0; i < l->nr; i++)
-		n += field_of(&l->v[i]) == field;
+		n += l->v[i].field == field;
 	return n;
 }
 
@@ -1630,9 +1524,9 @@ static bool only_changed(struct change *c)
 	for (unsigned int side = 0; side < 2; side++) {
 		const struct list *l = side ? &c->after : &c->before;
 
-		c->areas[side] = calloc(count_field(l, F_vma_end) + 1, sizeof(*c->areas[side]));
+		c->areas[side] = calloc(count_field(l, OBS_vma_end) + 1, sizeof(*c->areas[side]));
 		c->entries[side] =
-			calloc(count_field(l, F_pte_page) + 1, sizeof(*c->entries[side]));
+			calloc(count_field(l, OBS_pte_page) + 1, sizeof(*c->entries[side]));
 		room = room && c->areas[side] && c->entries[side] &&
 		       index_make(&c->page_index[side], l, "page", c->max_page) &&
 		       index_make(&c->file_index[side], l, "file", c->max_file);
@@ -1658,7 +1552,7 @@ static bool only_changed(struct change *c)
 static u64 area_end(const struct list *l, u32 mm, u64 addr)
 {
 	for (u32 i = 0; i < l->nr; i++)
-		if (l->v[i].obj == mm && field_of(&l->v[i]) == F_vma_end && l->v[i].key <= addr &&
+		if (l->v[i].obj == mm && l->v[i].field == OBS_vma_end && l->v[i].key <= addr &&
 		    l->v[i].val > addr)
 			return l->v[i].val;
 	return 0;
@@ -1682,7 +1576,7 @@ static u64 first_new(const struct change *c)
 	for (u32 i = 0; i < c->after.nr; i++) {
 		const struct fl_obs *a = &c->after.v[i];
 
-		if (a->obj != c->mm || field_of(a) != F_vma_end)
+		if (a->obj != c->mm || a->field != OBS_vma_end)
 			continue;
 		for (u64 addr = a->key; addr < a->val; addr = area_end(&c->before, c->mm, addr))
 			if (!area_end(&c->before, c->mm, addr))
@@ -1858,11 +1752,11 @@ static const char *stack_exception(const struct target *t, const struct op *o, u
 	c->kind = CHANGE_MAPPED;
 	/* from the start of the area that has it now to that of the one which was to grow */
 	for (u32 i = 0; i < c->after.nr; i++)
-		if (c->after.v[i].obj == c->mm && field_of(&c->after.v[i]) == F_vma_end &&
+		if (c->after.v[i].obj == c->mm && c->after.v[i].field == OBS_vma_end &&
 		    c->after.v[i].key <= addr && c->after.v[i].val > addr)
 			c->start = max_u64(c->after.v[i].key, addr - PAGE_SIZE);
 	for (u32 i = 0; i < c->before.nr && !c->end; i++)
-		if (c->before.v[i].obj == c->mm && field_of(&c->before.v[i]) == F_vma_end &&
+		if (c->before.v[i].obj == c->mm && c->before.v[i].field == OBS_vma_end &&
 		    c->before.v[i].val > addr)
 			c->end = c->before.v[i].key;
 	return c->start < c->end ? "stack-grown" : NULL;
@@ -1927,10 +1821,10 @@ static const char *exception_of(const struct target *t, const struct op *o,
 	case OP_uprobe_call:
 		c->kind = CHANGE_MAPPED;
 		c->probed = true;
-		c->start = value_of(&c->after, F_mm_xol_vaddr, c->mm);
+		c->start = value_of(&c->after, OBS_mm_xol_vaddr, c->mm);
 		c->end = c->start + PAGE_SIZE;
-		return failed && !value_of(&c->before, F_mm_xol_vaddr, c->mm) ? "uprobe-area-made"
-									      : NULL;
+		return failed && !value_of(&c->before, OBS_mm_xol_vaddr, c->mm) ? "uprobe-area-made"
+										: NULL;
 	case OP_read:
 	case OP_write:
 		if (done)
@@ -1961,7 +1855,7 @@ static const char *exception_of(const struct target *t, const struct op *o,
 	case OP_brk:
 		c->kind = CHANGE_MAPPED;
 		c->moves_brk = true;
-		c->start = PAGE_ALIGN(value_of(&c->before, F_mm_brk, c->mm));
+		c->start = PAGE_ALIGN(value_of(&c->before, OBS_mm_brk, c->mm));
 		c->end = PAGE_ALIGN((u64)out->value);
 		return done ? "brk-not-populated" : NULL;
 	case OP_mprotect:
@@ -1972,7 +1866,7 @@ static const char *exception_of(const struct target *t, const struct op *o,
 		c->set = o->args[2].val & VM_ACCESS_FLAGS;
 		c->uncharges = !(c->set & VM_WRITE) && t->m->cfg.profile == 1;
 		/* of what is locked, also before the place of the failure */
-		c->filled = done || value_of(&c->before, F_mm_locked_vm, c->mm);
+		c->filled = done || value_of(&c->before, OBS_mm_locked_vm, c->mm);
 		return done ? "mprotect-not-populated" : failed ? "mprotect-prefix" : NULL;
 	case OP_munmap:
 	case OP_swap_out:
@@ -2035,7 +1929,7 @@ const char *declared_exception(const struct target *t, u32 op, const struct outc
 	index_list(&c.before);
 	index_list(&c.after);
 	c.hpage = t->m->cfg.thp ? (u64)t->m->geo.ptrs[PT_PTE] << PAGE_SHIFT : 0;
-	c.mm = (u32)value_of(&c.before, F_task_mm, c.task);
+	c.mm = (u32)value_of(&c.before, OBS_task_mm, c.task);
 	name = find_exception(t, &t->p->ops[op], out, &c);
 	free(c.before.next);
 	free(c.after.next);

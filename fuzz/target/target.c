@@ -300,11 +300,11 @@ static bool mm_lives(const struct machine *m, const struct mm_struct *mm)
 	return false;
 }
 
-static u32 check_all(struct target *t)
+static u32 check_all(struct target *t, bool raw)
 {
 	struct violations vs = {0};
 
-	fl_check_machine(t->m, target_on_violation, &vs, NULL);
+	(raw ? fl_check_machine : fl_check_marked)(t->m, target_on_violation, &vs, NULL);
 	target_report_violations(t, &vs);
 	if (vs.nr)
 		t->broken = true;
@@ -376,10 +376,7 @@ static void check_mm(struct target *t, const struct call *c, struct mm_struct *m
 	/* what is soon told is told whole, with its sums */
 	if (mm->nr_ptes > WHOLE_TABLES)
 		nr = touched(c, span, r);
-	if (nr)
-		fl_check_ranges(t->m, mm, r, nr, target_on_violation, vs, NULL);
-	else
-		fl_check_mm(t->m, mm, target_on_violation, vs, NULL);
+	fl_check_ranges(t->m, mm, nr ? r : NULL, nr, target_on_violation, vs, NULL);
 }
 
 /* After an operation of a task that had the mm `before` when it began. */
@@ -394,7 +391,7 @@ static void check_op(struct target *t, const struct call *c, struct mm_struct *b
 	/* a sweep looks at the whole machine itself after each fault */
 	if (t->opt.check == CHECK_FULL || touches_all(c->op->code) ||
 	    t->nr_run % GLOBAL_EVERY == 0 || (run_mode && faulted)) {
-		check_all(t);
+		check_all(t, t->opt.check == CHECK_FULL);
 		return;
 	}
 	if (before && before != after && mm_lives(t->m, before))
@@ -410,7 +407,7 @@ static u32 target_check(void *s)
 {
 	struct target *t = s;
 
-	return t->broken || !t->m ? 0 : check_all(t);
+	return t->broken || !t->m ? 0 : check_all(t, true);
 }
 
 /* ---- expectations --------------------------------------------------------------------------- */
@@ -863,7 +860,7 @@ int target_run(struct target *t, const struct fi_plan *plan, struct target_resul
 		target_check(t);
 	if (!err)
 		compare_all(t);
-	digest = target_digest(t);
+	digest = t->opt.no_digest ? 0 : target_digest(t);
 	hash_add(t, &digest, sizeof(digest));
 	if (t->opt.strict && !t->broken && t->m)
 		res->strict = fl_digest(t->m, true);

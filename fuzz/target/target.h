@@ -84,6 +84,7 @@ struct target_options {
 	bool expectations;
 	bool strict;	     /* target_run() takes the strict digest, too */
 	bool no_model;	     /* run without the reference model */
+	bool no_digest;	     /* the trace hash ends without the last state; for measurements */
 	bool no_marks;	     /* target_run() leaves the program's marks out, as a sweep does */
 	u32 max_ops;	     /* operations that run before the rest is left out, 0: all */
 	struct fi *fi;	     /* the injector; the caller's, so that it may lie in shared memory */

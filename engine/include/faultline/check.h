@@ -50,22 +50,35 @@ unsigned int fl_check_machine(struct machine *m, fl_violation_fn fn, void *priv,
  */
 unsigned int fl_check_mm(struct machine *m, struct mm_struct *mm, fl_violation_fn fn, void *priv,
 			 u64 *counts);
+/*
+ * fl_check_machine() for in between: of page tables it reads only the lines that the engine has
+ * marked as having entries. That there is nothing outside of them is a row of the other.
+ */
+unsigned int fl_check_marked(struct machine *m, fl_violation_fn fn, void *priv, u64 *counts);
 struct fl_range {
 	u64 start, end; /* bytes; empty when end <= start */
 };
 /*
- * fl_check_mm() with only those tables that have entries in one of the ranges: the work does not
- * grow with what else is mapped. Numbers that need all tables (rss, nr_ptes, deposits, the kernel's
- * half) are not compared.
+ * fl_check_mm() of marked lines with only those tables that have entries in one of the ranges: the
+ * work does not grow with what else is mapped. Numbers that need all tables (rss, nr_ptes,
+ * deposits, the kernel's half) are not compared. ranges NULL: all tables.
  */
 unsigned int fl_check_ranges(struct machine *m, struct mm_struct *mm, const struct fl_range *ranges,
 			     unsigned int nr, fl_violation_fn fn, void *priv, u64 *counts);
 /* After the last task has gone and all files are closed: everything of facts §13.3 is zero. */
 unsigned int fl_census(struct machine *m, fl_violation_fn fn, void *priv);
 
+/* Rows of observe.def. */
+enum fl_obs_id {
+#define OBS(object, name, class) OBS_##object##_##name,
+#include <faultline/observe.def>
+#undef OBS
+	NR_OBS_FIELDS
+};
+
 /* One fact about the state. Records come in a fixed order; obj numbers objects by first visit. */
 struct fl_obs {
-	u16 field; /* index into fl_obs_fields */
+	u16 field; /* enum fl_obs_id, index into fl_obs_fields */
 	u32 obj;
 	u64 key; /* address, index: what tells records of one object apart */
 	u64 val;

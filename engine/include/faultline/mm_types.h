@@ -144,6 +144,7 @@ struct mm_struct;
  * A physical page. Descriptors live in the machine's mem_map and are reused; `mem` is the backend's
  * block: 4096 << order bytes for tables and kernel pages, a tag for user pages.
  */
+#define PT_LINE_SHIFT 6u
 struct page {
 	u64 pfn;
 	void *mem;
@@ -158,6 +159,7 @@ struct page {
 	bool dirty;	/* PAGE_FILE: reading it in again would not give what it holds */
 	u32 swap;	/* PAGE_ANON: slot that it is the swap cache of, 0: none */
 	u16 nr_entries; /* tables: entries that are not none, kept by pt_set() */
+	u64 lines;	/* tables: lines of 64 bytes that have entries, or had; by pt_set() */
 	gfp_t gfp;	/* of the request, handed back on free */
 	pgoff_t index;	/* user pages: offset in the object, as a linear page index */
 	struct anon_vma *anon_vma;     /* PAGE_ANON */
