@@ -209,7 +209,7 @@ int target_run(struct target *t, const struct fi_plan *plan, struct target_resul
  */
 void target_faults(const struct target *t, struct finding *f);
 
-/* ---- declared.c: what is allowed to happen -------------------------------------------------- */
+/* ---- declared/: what is allowed to happen --------------------------------------------------- */
 
 /* May the fallback lay memory out in another way? */
 bool declared_relays(const struct target *t, u32 op, const struct fi_point *point);
@@ -219,9 +219,9 @@ bool declared_by_layout(const struct target *t, u32 op, const struct outcome *go
 /* The site that the fallback must ask next, at once, or SITE_none. */
 enum fl_site declared_fallback(const struct target *t, u32 op, const struct fi_point *point);
 bool declared_benign(const struct target *t, u32 op, const struct fi_point *point);
-/* Together with an earlier refusal: whether the operation goes on depends on who asked. */
 /* Perhaps of a word that could not be cleared when a task left its mm: of that nobody is told. */
 bool declared_untold(const struct target *t, u32 op, const struct fi_point *point);
+/* Together with an earlier refusal: whether the operation goes on depends on who asked. */
 bool declared_optional(const struct fi_point *point);
 bool declared_error(const struct target *t, u32 op, const struct fi_point *point,
 		    const struct outcome *out);
