@@ -11,6 +11,7 @@
 #define FAULTLINE_TARGET_H
 
 #include <setjmp.h>
+#include <stdio.h>
 
 #include <faultline/mm_types.h>
 #include <faultline/syscalls.h>
@@ -107,10 +108,12 @@ struct model_stats {
 	u64 resynced;  /* not modelled: taken over from the engine */
 	u64 disagreed;
 	u64 off; /* machines for which there is none: of the last one, the option is why */
-	u32 by_op[NR_OPS]; /* of unchanged and resynced */
+	u32 by_op[NR_OPS]; /* of resynced */
 	char option[24];
 };
 void model_stats_add(struct model_stats *to, const struct model_stats *from);
+/* A line, or two; the words are the command's and the harness's. */
+void model_stats_print(const struct model_stats *s, FILE *out);
 
 struct target_task {
 	struct task_struct *tsk; /* NULL: unborn or gone */

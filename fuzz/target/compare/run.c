@@ -2,6 +2,7 @@
 /* A model for a run: its beginning, its end, and what is kept of it meanwhile. */
 #include "compare_priv.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,28 @@ void model_stats_add(struct model_stats *to, const struct model_stats *from)
 		to->by_op[i] += from->by_op[i];
 	if (from->option[0])
 		memcpy(to->option, from->option, sizeof(to->option));
+}
+
+void model_stats_print(const struct model_stats *s, FILE *out)
+{
+	const char *sep = " (";
+
+	fprintf(out,
+		"Model: %" PRIu64 " ops agreed, %" PRIu64
+		" were refused and left an allowed state, %" PRIu64 " disagreed, %" PRIu64
+		" changed nothing, %" PRIu64 " not modelled",
+		s->agreed, s->followed, s->disagreed, s->unchanged, s->resynced);
+	for (unsigned int i = 0; i < NR_OPS; i++) {
+		if (!s->by_op[i])
+			continue;
+		fprintf(out, "%s%s %" PRIu32, sep, op_table[i].name, s->by_op[i]);
+		sep = ", ";
+	}
+	fprintf(out, "%s\n", *sep == ',' ? ")" : "");
+	if (s->off)
+		fprintf(out, "Model: none for %" PRIu64 " machines%s%s\n", s->off,
+			s->option[0] ? ": it does not know the option " : " that have no task",
+			s->option);
 }
 
 void compare_snapshot(struct target *t)

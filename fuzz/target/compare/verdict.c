@@ -362,7 +362,6 @@ void compare_after(struct target *t, const struct call *c)
 		return;
 	case IS_UNCHANGED:
 		t->model.unchanged++;
-		t->model.by_op[code]++;
 		break;
 	case IS_MODELLED:
 		if (is_new_word(c) || cmp->leaves_more || borrows(t, c)) {
