@@ -99,6 +99,7 @@ struct m_space {
 
 struct m_task {
 	bool alive, waiting; /* waiting: for its vfork child */
+	bool dumping;	     /* core: it does nothing else */
 	bool kthread;	     /* nobody's: no part of limit_nproc */
 	u32 space;	     /* or M_NONE */
 	u32 waiter;	     /* task that waits for this one, or M_NONE */

@@ -114,6 +114,7 @@ static void import_tasks(struct target *t)
 			continue;
 		m->task[i].alive = true;
 		m->task[i].kthread = tsk->flags & PF_KTHREAD;
+		m->task[i].dumping = tsk->flags & PF_DUMPCORE;
 		m->task[i].waiting = tsk->state == TASK_VFORK_WAIT;
 		m->task[i].space = import_space(t, tsk->mm);
 		m->alive++;

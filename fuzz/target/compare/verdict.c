@@ -379,6 +379,13 @@ void compare_after(struct target *t, const struct call *c)
 		compare_state(t, c);
 }
 
+static bool may_act(const struct model *m, const struct op *o)
+{
+	const struct m_task *task = o->task < m->nr_tasks ? &m->task[o->task] : NULL;
+
+	return task && task->alive && !task->waiting && task->dumping == (o->code == OP_core_end);
+}
+
 void compare_skipped(struct target *t, bool acts)
 {
 	const struct op *o = &t->p->ops[t->op];
@@ -388,8 +395,7 @@ void compare_skipped(struct target *t, bool acts)
 
 	if (!cmp || cmp->off || t->broken)
 		return;
-	want = o->task < cmp->m.nr_tasks && cmp->m.task[o->task].alive &&
-	       !cmp->m.task[o->task].waiting;
+	want = may_act(&cmp->m, o);
 	if (want == acts || cmp->lasting)
 		return;
 	snprintf(d.what, sizeof(d.what), "t%" PRIu32 " %s", o->task,
