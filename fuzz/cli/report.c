@@ -246,27 +246,10 @@ void report_finding(struct session *ses, const char *path, const struct finding_
 
 void report_model(const struct session *ses, const struct model_stats *s)
 {
-	const char *sep = " (";
-
-	if (ses->no_model) {
+	if (ses->no_model)
 		puts("Model: off");
-		return;
-	}
-	printf("Model: %" PRIu64 " ops agreed, %" PRIu64
-	       " were refused and left an allowed state, %" PRIu64 " disagreed, %" PRIu64
-	       " not modelled",
-	       s->agreed, s->followed, s->disagreed, s->unchanged + s->resynced);
-	for (unsigned int i = 0; i < NR_OPS; i++) {
-		if (!s->by_op[i])
-			continue;
-		printf("%s%s %" PRIu32, sep, op_table[i].name, s->by_op[i]);
-		sep = ", ";
-	}
-	puts(*sep == ',' ? ")" : "");
-	if (s->off)
-		printf("Model: none for %" PRIu64 " machines%s%s\n", s->off,
-		       s->option[0] ? ": it does not know the option " : " that have no task",
-		       s->option);
+	else
+		model_stats_print(s, stdout);
 }
 
 void report_model_json(struct json *j, const struct model_stats *s)

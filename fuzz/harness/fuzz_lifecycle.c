@@ -38,6 +38,7 @@ static void run(struct program *p)
 	harness_running(p, &target, &position);
 	if (!target_init(&target, p, &opt, on_finding, NULL)) {
 		target_run(&target, NULL, &result);
+		harness_model(&result.model);
 		target_fini(&target);
 	}
 	harness_running(NULL, NULL, NULL);

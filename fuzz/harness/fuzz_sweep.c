@@ -53,6 +53,7 @@ static void sweep(const struct program *p, const struct target_options *topt)
 		fprintf(stderr, "fuzz_sweep: the injector's self-test failed\n");
 		exit(5);
 	}
+	harness_model(&target.model);
 	target_fini(&target);
 }
 

@@ -11,13 +11,20 @@
 static const struct program *running;
 static const struct target *target;
 static const volatile u32 *position;
-static bool announced;
+static bool announced, replaying;
+static struct model_stats model;
 
 void harness_running(const struct program *p, const struct target *t, const volatile u32 *op)
 {
 	running = p;
 	target = t;
 	position = op;
+}
+
+void harness_model(const struct model_stats *s)
+{
+	if (replaying)
+		model_stats_add(&model, s);
 }
 
 bool harness_machine(const struct program *p, struct machine_config *cfg)
@@ -173,6 +180,7 @@ static int replay_files(char **paths)
 {
 	int status = 0, nr = 0, errors = 0;
 
+	replaying = true;
 	for (; *paths; paths++) {
 		int ret = replay(*paths);
 
@@ -187,6 +195,8 @@ static int replay_files(char **paths)
 	if (errors)
 		fprintf(stderr, "; %d could not be", errors);
 	fputc('\n', stderr);
+	if (nr && !harness.text)
+		model_stats_print(&model, stderr);
 	return status;
 }
 

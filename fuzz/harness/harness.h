@@ -30,6 +30,8 @@ bool harness_machine(const struct program *p, struct machine_config *cfg);
  * operation.
  */
 void harness_running(const struct program *p, const struct target *t, const volatile u32 *position);
+/* What the model did in a run: a replay of files says it at its end. */
+void harness_model(const struct model_stats *s);
 /* Prints the line that others group by, what was expected, and the program; then aborts. */
 __attribute__((noreturn)) void harness_finding(const struct finding *f);
 

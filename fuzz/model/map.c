@@ -596,8 +596,28 @@ static const struct {
 	{MADV_DODUMP, M_DONTDUMP, 0},
 	{MADV_HUGEPAGE, M_NOHUGE, M_HUGE},
 	{MADV_NOHUGEPAGE, M_HUGE, M_NOHUGE},
+	{MADV_MERGEABLE, 0, M_MERGEABLE},
 	{MADV_UNMERGEABLE, M_MERGEABLE, 0},
 };
+
+bool m_knows_advice(u64 advice)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(advised); i++)
+		if (advised[i].advice == advice)
+			return true;
+	return advice == MADV_WILLNEED || advice == MADV_DONTNEED || advice == MADV_REMOVE;
+}
+
+u32 m_advised(u64 advice, u32 attr)
+{
+	/* ignored where it does not fit */
+	if (advice == MADV_MERGEABLE && attr & (M_SHARED | M_MAYSHARE))
+		return attr;
+	for (size_t i = 0; i < ARRAY_SIZE(advised); i++)
+		if (advised[i].advice == advice)
+			return (attr & ~advised[i].clear) | advised[i].set;
+	return attr;
+}
 
 static int punch(struct model *m, const struct m_area *a, u64 start, u64 end)
 {
@@ -618,6 +638,7 @@ static int punch(struct model *m, const struct m_area *a, u64 start, u64 end)
 static int advise(struct model *m, u32 space, u64 start, u64 end, u64 advice)
 {
 	const struct m_area *a = m_at(space_of(m, space), start);
+	u32 attr = a->attr, to;
 
 	switch (advice) {
 	case MADV_WILLNEED:
@@ -629,11 +650,6 @@ static int advise(struct model *m, u32 space, u64 start, u64 end, u64 advice)
 		return 0;
 	case MADV_REMOVE:
 		return punch(m, a, start, end);
-	case MADV_MERGEABLE:
-		/* advice that does not fit is ignored */
-		if (!(a->attr & (M_SHARED | M_MAYSHARE)))
-			m_change(m, space, start, end, 0, M_MERGEABLE);
-		return 0;
 	case MADV_HUGEPAGE:
 	case MADV_NOHUGEPAGE:
 		if (a->attr & (M_SHARED | M_MAYSHARE))
@@ -642,9 +658,8 @@ static int advise(struct model *m, u32 space, u64 start, u64 end, u64 advice)
 	default:
 		break;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(advised); i++)
-		if (advised[i].advice == advice)
-			m_change(m, space, start, end, advised[i].clear, advised[i].set);
+	to = m_advised(advice, attr);
+	m_change(m, space, start, end, attr & ~to, to & ~attr);
 	return 0;
 }
 
@@ -652,10 +667,7 @@ static bool is_advice(const struct model *m, u64 advice)
 {
 	if (advice == MADV_MERGEABLE || advice == MADV_UNMERGEABLE)
 		return m->cfg.ksm;
-	for (size_t i = 0; i < ARRAY_SIZE(advised); i++)
-		if (advised[i].advice == advice)
-			return true;
-	return advice == MADV_WILLNEED || advice == MADV_DONTNEED || advice == MADV_REMOVE;
+	return m_knows_advice(advice);
 }
 
 struct m_result m_madvise(struct model *m, u32 space, u64 addr, u64 len, u64 advice)

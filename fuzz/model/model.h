@@ -99,6 +99,7 @@ struct m_space {
 
 struct m_task {
 	bool alive, waiting; /* waiting: for its vfork child */
+	bool dumping;	     /* core: it does nothing else */
 	bool kthread;	     /* nobody's: no part of limit_nproc */
 	u32 space;	     /* or M_NONE */
 	u32 waiter;	     /* task that waits for this one, or M_NONE */
@@ -284,6 +285,10 @@ struct m_result m_brk(struct model *m, u32 space, u64 brk);
 struct m_result m_mremap(struct model *m, u32 space, u64 addr, u64 old_len, u64 new_len, u32 flags,
 			 u64 new_addr);
 struct m_result m_madvise(struct model *m, u32 space, u64 addr, u64 len, u64 advice);
+/* Is it a word that the model has learnt? */
+bool m_knows_advice(u64 advice);
+/* What such advice makes of the attributes of an area. */
+u32 m_advised(u64 advice, u32 attr);
 struct m_result m_mlock(struct model *m, u32 space, u64 addr, u64 len, u32 bits);
 struct m_result m_munlock(struct model *m, u32 space, u64 addr, u64 len);
 struct m_result m_mlockall(struct model *m, u32 space, u32 flags);

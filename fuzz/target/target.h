@@ -11,6 +11,7 @@
 #define FAULTLINE_TARGET_H
 
 #include <setjmp.h>
+#include <stdio.h>
 
 #include <faultline/mm_types.h>
 #include <faultline/syscalls.h>
@@ -107,10 +108,12 @@ struct model_stats {
 	u64 resynced;  /* not modelled: taken over from the engine */
 	u64 disagreed;
 	u64 off; /* machines for which there is none: of the last one, the option is why */
-	u32 by_op[NR_OPS]; /* of unchanged and resynced */
+	u32 by_op[NR_OPS]; /* of resynced */
 	char option[24];
 };
 void model_stats_add(struct model_stats *to, const struct model_stats *from);
+/* A line, or two; the words are the command's and the harness's. */
+void model_stats_print(const struct model_stats *s, FILE *out);
 
 struct target_task {
 	struct task_struct *tsk; /* NULL: unborn or gone */
@@ -209,7 +212,7 @@ int target_run(struct target *t, const struct fi_plan *plan, struct target_resul
  */
 void target_faults(const struct target *t, struct finding *f);
 
-/* ---- declared.c: what is allowed to happen -------------------------------------------------- */
+/* ---- declared/: what is allowed to happen --------------------------------------------------- */
 
 /* May the fallback lay memory out in another way? */
 bool declared_relays(const struct target *t, u32 op, const struct fi_point *point);
@@ -219,9 +222,9 @@ bool declared_by_layout(const struct target *t, u32 op, const struct outcome *go
 /* The site that the fallback must ask next, at once, or SITE_none. */
 enum fl_site declared_fallback(const struct target *t, u32 op, const struct fi_point *point);
 bool declared_benign(const struct target *t, u32 op, const struct fi_point *point);
-/* Together with an earlier refusal: whether the operation goes on depends on who asked. */
 /* Perhaps of a word that could not be cleared when a task left its mm: of that nobody is told. */
 bool declared_untold(const struct target *t, u32 op, const struct fi_point *point);
+/* Together with an earlier refusal: whether the operation goes on depends on who asked. */
 bool declared_optional(const struct fi_point *point);
 bool declared_error(const struct target *t, u32 op, const struct fi_point *point,
 		    const struct outcome *out);

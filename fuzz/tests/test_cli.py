@@ -287,6 +287,17 @@ class Run(Cli):
         row = self.rows("run", "--json", "--no-marks", "--fault", "op=3.slab@dup_mmap_vma:1", self.good)[0]
         self.assertEqual(row["delivered"], 1)
 
+    def test_model(self):
+        p = self.write("m.prog", "# faultline 1\nt0: yield()\nt0: kernel_map(1)\n")
+        row = self.rows("run", "--json", p)[0]["model"]
+        self.assertEqual({k: row[k] for k in ("agreed", "disagreed", "off")}, {"agreed": 1, "disagreed": 0, "off": 0})
+        self.assertEqual((row["unchanged"], row["resynced"]), (1, 0))
+        self.assertIn(b"Model: 1 ops agreed, ", self.cli("run", p).stdout)
+        for command in ("run", "sweep"):
+            self.assertEqual(set(self.rows(command, "--json", "--model", "off", p)[-1]["model"].values()), {0})
+            self.assertIn(b"\nModel: off\n", self.cli(command, "--model", "off", p).stdout)
+            self.assertIn(b"--model", self.cli(command, "--model", "none", p, code=2).stderr)
+
     def test_counts_skipped(self):
         p = self.write("s.prog", "# faultline 1\nt0: exit()\nt0: yield()\n")
         self.assertEqual(self.rows("run", "--json", p)[-1]["executed"], 1)
@@ -632,7 +643,11 @@ class Harness(Cli):
             self.skipTest("a fuzzing engine is linked")
         self.cli("fmt", "--to", "bytes", "-o", self.dir / "b", self.good)
         r = subprocess.run([FUZZ, self.dir / "b", self.dir / "b"], stderr=subprocess.PIPE)
-        self.assertEqual((r.returncode, r.stderr), (0, b"2 files replayed, no finding\n"))
+        lines = r.stderr.splitlines()
+        self.assertEqual((r.returncode, lines[0]), (0, b"2 files replayed, no finding"))
+        # twice what the command says of one
+        model = self.rows("run", "--json", self.good)[0]["model"]
+        self.assertIn(b"Model: %d ops agreed, %d were refused" % (2 * model["agreed"], 2 * model["followed"]), lines[1])
         self.assertEqual(subprocess.run([FUZZ], stderr=subprocess.PIPE).returncode, 2)
         r = subprocess.run([FUZZ, self.dir / "none"], stderr=subprocess.PIPE)
         self.assertEqual(r.returncode, 2)

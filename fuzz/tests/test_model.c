@@ -21,10 +21,11 @@ static void test_every_operation_has_a_row(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < NR_OPS; i++)
 		if (!modelled_is_listed((enum op_code)i))
-			fail_msg("%s has no row in fuzz/target/modelled.def", op_table[i].name);
+			fail_msg("%s has no row in fuzz/target/compare/modelled.def",
+				 op_table[i].name);
 	for (unsigned int i = 0; i < nr_machine_options; i++)
 		if (modelled_option(machine_options[i].name).how == NOT_LISTED)
-			fail_msg("option %s has no row in fuzz/target/modelled.def",
+			fail_msg("option %s has no row in fuzz/target/compare/modelled.def",
 				 machine_options[i].name);
 }
 

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The model becomes what the engine is: after what is not modelled, and after a finding. */
+#include "compare_priv.h"
+
+struct own_pages {
+	struct model *m;
+	u32 space;
+};
+
+static void import_page(void *priv, const struct fl_look *l)
+{
+	const struct own_pages *to = priv;
+
+	if (l->kind == FL_LOOK_ANON)
+		m_page_put(to->m, &to->m->space[to->space].own, l->addr >> PAGE_SHIFT, l->tag);
+}
+
+/* Pages of a cache in order, without recursion: its tree has parents. */
+static const struct rb_node *next_node(const struct rb_node *n)
+{
+	if (n->right) {
+		for (n = n->right; n->left;)
+			n = n->left;
+		return n;
+	}
+	while (n->parent && n->parent->right == n)
+		n = n->parent;
+	return n->parent;
+}
+
+static u32 import_file(struct target *t, const struct file *file, bool open)
+{
+	struct model *m = &t->cmp->m;
+	const struct file_inode *inode = file->f_inode;
+	const struct rb_node *n = inode->i_data.page_tree.node;
+	u32 obj = cmp_object_of(t->cmp, file);
+	struct m_object *o;
+
+	if (obj != M_NONE)
+		return obj;
+	obj = m_new_object(m);
+	if (obj == M_NONE)
+		return M_NONE;
+	o = &m->object[obj];
+	o->open = open;
+	o->anon = inode->shmem;
+	o->noreserve = inode->noreserve;
+	o->sealed = inode->sealed;
+	o->mode = file->f_mode;
+	o->ino = inode->ino;
+	o->size = inode->size;
+	o->backed = inode->disk_size;
+	o->engine = file;
+	m_charge_object(m, obj, inode->charged);
+	while (n && n->left)
+		n = n->left;
+	for (; n; n = next_node(n)) {
+		const struct page *page = container_of(n, const struct page, cache_node);
+
+		m_page_put(m, &o->pages, page->index, *(const u64 *)page->mem);
+	}
+	return obj;
+}
+
+static u32 import_space(struct target *t, struct mm_struct *mm)
+{
+	struct model *m = &t->cmp->m;
+	struct own_pages own = {.m = m};
+	u32 space;
+
+	if (!mm)
+		return M_NONE;
+	for (space = 0; space < m->nr_spaces; space++) {
+		if (m->space[space].used && m->space[space].engine == mm) {
+			m->space[space].users++;
+			return space;
+		}
+	}
+	space = m_new_space(m);
+	if (space == M_NONE)
+		return M_NONE;
+	m->space[space].engine = mm;
+	m->space[space].start_brk = mm->start_brk;
+	m->space[space].brk = mm->brk;
+	m->space[space].def = cmp_attr_of(mm->def_flags);
+	for (u32 i = 0; i < NR_BINFMTS; i++)
+		if (mm->binfmt == &t->m->binfmts[i])
+			m->space[space].binfmt = i;
+	for (const struct vm_area_struct *v = mm->mmap; v; v = v->vm_next) {
+		struct m_area a = {.start = v->vm_start,
+				   .end = v->vm_end,
+				   .attr = cmp_attr_of(v->vm_flags),
+				   .obj = M_NONE};
+
+		if (v->vm_file) {
+			a.obj = import_file(t, v->vm_file, false);
+			a.off = v->vm_pgoff;
+		}
+		m_insert(m, space, &a);
+	}
+	own.space = space;
+	fl_look_over(t->m, mm, 0, m->cfg.task_size, import_page, &own);
+	return space;
+}
+
+static void import_tasks(struct target *t)
+{
+	struct model *m = &t->cmp->m;
+
+	for (u32 i = 0; i < m->nr_tasks; i++) {
+		const struct task_struct *tsk = t->tasks[i].tsk;
+
+		if (!tsk)
+			continue;
+		m->task[i].alive = true;
+		m->task[i].kthread = tsk->flags & PF_KTHREAD;
+		m->task[i].dumping = tsk->flags & PF_DUMPCORE;
+		m->task[i].waiting = tsk->state == TASK_VFORK_WAIT;
+		m->task[i].space = import_space(t, tsk->mm);
+		m->alive++;
+		for (u32 k = 0; tsk->vfork_parent && k < m->nr_tasks; k++)
+			if (t->tasks[k].tsk == tsk->vfork_parent)
+				m->task[i].waiter = k;
+	}
+}
+
+/* The model becomes what the engine is. */
+void cmp_import(struct target *t)
+{
+	struct compare *cmp = t->cmp;
+	struct model *m = &cmp->m;
+	struct m_config cfg = m->cfg;
+
+	if (m_reset(m, &cfg, m->nr_tasks)) {
+		cmp->off = true;
+		return;
+	}
+	m->next_ino = t->m->next_ino;
+	m->swap_on = t->m->swap.on;
+	for (u32 i = 0; i < NR_BINFMTS; i++)
+		m->going[i] = t->m->modules[i].going;
+	for (u32 i = 0; i < cmp->nr_files; i++)
+		cmp->file[i] = t->files[i] ? import_file(t, t->files[i], true) : M_NONE;
+	import_tasks(t);
+	for (u32 i = 0; i < NR_MM_PINS; i++) {
+		const struct mm_holder *pin = &t->m->pins[i];
+
+		if (!pin->mm)
+			continue;
+		/* a mere mm_count keeps no mappings */
+		m->pin[i] = (struct m_pin){pin->users ? import_space(t, pin->mm) : 0, pin->users};
+	}
+	for (u32 i = 0; i < NR_NOTIFIERS; i++)
+		if (t->m->notifiers[i].mm)
+			m->notifier[i].space = 0;
+	if (m->lost)
+		cmp->off = true;
+}
