@@ -751,6 +751,11 @@ int mprotect_fixup(struct ctx *cx, struct vm_area_struct *vma, struct vm_area_st
 /* mm_alloc() and mmput() are in syscalls.h. */
 void mmdrop(struct ctx *cx, struct mm_struct *mm);
 struct mm_struct *get_task_mm(struct ctx *cx, struct task_struct *tsk);
+/* The mask of an mm's CPUs, wherever the option has put it. */
+static inline u32 *mm_cpumask(struct mm_struct *mm)
+{
+	return mm->cpu_vm_mask_var ? mm->cpu_vm_mask_var : &mm->cpu_vm_mask;
+}
 /* By who holds mm_count: one more user, unless the last has gone. */
 bool mmget_not_zero(struct ctx *cx, struct mm_struct *mm);
 void mm_release(struct ctx *cx, struct task_struct *tsk, struct mm_struct *mm);

@@ -57,7 +57,7 @@ void load_cr3(struct ctx *cx, unsigned int cpu, struct mm_struct *mm)
 /* A lazy CPU rather leaves the mm than be told of its every change (facts §6.8). */
 static void leave_mm(struct ctx *cx, struct mm_struct *mm, unsigned int cpu)
 {
-	mm->cpu_vm_mask &= ~(1u << cpu);
+	*mm_cpumask(mm) &= ~(1u << cpu);
 	load_cr3(cx, cpu, &cx->m->init_mm);
 }
 
@@ -94,7 +94,7 @@ void flush_tlb_range(struct ctx *cx, struct mm_struct *mm, u64 start, u64 end)
 	for (cpu = 0; cpu < cx->m->cfg.cpus; cpu++) {
 		const struct rq *rq = &cx->m->rqs[cpu];
 
-		if (!(mm->cpu_vm_mask & 1u << cpu))
+		if (!(*mm_cpumask(mm) & 1u << cpu))
 			continue;
 		if (rq->curr && rq->curr->mm != mm)
 			leave_mm(cx, mm, cpu);

@@ -337,6 +337,9 @@ static void check_holders(struct chk *c, struct mm_struct *mm)
 	       (u64)(s64)atomic_read(&mm->mm_count));
 	for (unsigned int cpu = 0; cpu < c->m->cfg.cpus; cpu++)
 		mask |= (u32)(c->m->rqs[cpu].loaded == mm) << cpu;
+	chk_true(c, CHK_cpu_mask_own, __func__, obj,
+		 mm->cpu_vm_mask_var == (c->m->cfg.cpumask_offstack ? &mm->cpu_vm_mask : NULL),
+		 "its own mask", "another one");
 	chk_eq_hex(c, CHK_cpu_mask, __func__, obj, mask, mm->cpu_vm_mask);
 }
 

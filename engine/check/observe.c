@@ -886,6 +886,7 @@ static void observe_tasks(struct observer *o)
 		obs(o, OBS_task_maj_flt, n, 0, tsk->maj_flt);
 		obs(o, OBS_task_nvcsw, n, 0, tsk->nvcsw);
 		obs(o, OBS_task_nivcsw, n, 0, tsk->nivcsw);
+		obs(o, OBS_task_last_switch_count, n, 0, tsk->last_switch_count);
 		obs(o, OBS_task_vmacache_seqnum, n, 0, tsk->vmacache_seqnum);
 		/* slots may be stale: whether they are used is all that can be asked */
 		for (unsigned int i = 0; i < VMACACHE_SIZE; i++)

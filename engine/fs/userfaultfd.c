@@ -8,10 +8,12 @@
 
 /* ---- the context and its file --------------------------------------------------------------- */
 
+/* Who would wait for a page has a reference, too; nobody does. */
 static void userfaultfd_ctx_put(struct ctx *cx, struct userfaultfd_ctx *ctx)
 {
-	if (!atomic_dec_and_test(cx, &ctx->refcount))
-		return;
+	bool last = atomic_dec_and_test(cx, &ctx->refcount);
+
+	BUG_ON(cx, !last);
 	mmdrop(cx, ctx->mm);
 	kmem_cache_free(cx, CACHE_userfaultfd_ctx, ctx);
 }

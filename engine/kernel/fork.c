@@ -62,9 +62,11 @@ static void mm_nr_pmds_init(struct mm_struct *mm)
 	mm->nr_pmds = 0;
 }
 
-static void mm_init_cpumask(struct mm_struct *mm)
+/* The pointer of a raw copy is still its parent's. */
+static void mm_init_cpumask(const struct machine *m, struct mm_struct *mm)
 {
-	mm->cpu_vm_mask = 0;
+	mm->cpu_vm_mask_var = m->cfg.cpumask_offstack ? &mm->cpu_vm_mask : NULL;
+	*mm_cpumask(mm) = 0;
 }
 
 static void mm_init_aio(struct mm_struct *mm)
@@ -115,7 +117,7 @@ static void mm_free_pgd(struct ctx *cx, struct mm_struct *mm)
 }
 
 /* What mm_init() and the static init_mm have in common: everything that cannot fail. */
-static void mm_init_fields(struct mm_struct *mm)
+static void mm_init_fields(const struct machine *m, struct mm_struct *mm)
 {
 	mm->mmap = NULL;
 	mm->mm_rb = (struct rb_root){NULL};
@@ -136,7 +138,7 @@ static void mm_init_fields(struct mm_struct *mm)
 	memset(mm->rss_stat, 0, sizeof(mm->rss_stat));
 	fl_lock_init(&mm->page_table_lock, LOCK_page_table_lock);
 	memset(mm->seen_peak, 0, sizeof(mm->seen_peak));
-	mm_init_cpumask(mm);
+	mm_init_cpumask(m, mm);
 	mm_init_aio(mm);
 	mmu_notifier_mm_init(mm);
 	mm_init_uprobes_state(mm);
@@ -151,7 +153,7 @@ static struct mm_struct *mm_init(struct ctx *cx, struct mm_struct *mm, struct ta
 {
 	const struct mm_struct *current_mm = cx->curr ? cx->curr->mm : NULL;
 
-	mm_init_fields(mm);
+	mm_init_fields(cx->m, mm);
 	mm_init_owner(mm, p);
 
 	if (current_mm) {
@@ -193,7 +195,7 @@ struct mm_struct *mm_alloc(struct ctx *cx)
 void mm_init_struct(struct machine *m, struct mm_struct *mm)
 {
 	memset(mm, 0, sizeof(*mm));
-	mm_init_fields(mm);
+	mm_init_fields(m, mm);
 	atomic_set(&mm->mm_users, 2);
 	fl_lock_init(&mm->context.lock, LOCK_context_lock);
 	INIT_LIST_HEAD(&mm->mms);
@@ -466,6 +468,8 @@ static int copy_mm(struct ctx *cx, u32 clone_flags, struct task_struct *tsk)
 
 	tsk->min_flt = tsk->maj_flt = 0;
 	tsk->nvcsw = tsk->nivcsw = 0;
+	if (cx->m->cfg.hung_task)
+		tsk->last_switch_count = tsk->nvcsw + tsk->nivcsw;
 
 	/* from here on the unwind of copy_process() finds no mm that is not the child's */
 	tsk->mm = NULL;

@@ -27,7 +27,7 @@ static int sched_init(struct ctx *cx)
 		atomic_inc(cx, &rq->idle->usage);
 		rq->idle->active_mm = &m->init_mm;
 		atomic_inc(cx, &m->init_mm.mm_count);
-		m->init_mm.cpu_vm_mask |= 1u << cpu;
+		*mm_cpumask(&m->init_mm) |= 1u << cpu;
 		load_cr3(cx, cpu, &m->init_mm);
 	}
 	return 0;

@@ -12,12 +12,12 @@ void switch_mm(struct ctx *cx, struct mm_struct *prev, struct mm_struct *next)
 
 	if (prev != next) {
 		/* the mask first: a flush from now on has to reach this CPU */
-		next->cpu_vm_mask |= cpu;
+		*mm_cpumask(next) |= cpu;
 		load_cr3(cx, cx->cpu, next);
-		prev->cpu_vm_mask &= ~cpu;
-	} else if (rq->loaded != next || !(next->cpu_vm_mask & cpu)) {
+		*mm_cpumask(prev) &= ~cpu;
+	} else if (rq->loaded != next || !(*mm_cpumask(next) & cpu)) {
 		/* a flush found this CPU lazy and made it leave next */
-		next->cpu_vm_mask |= cpu;
+		*mm_cpumask(next) |= cpu;
 		load_cr3(cx, cx->cpu, next);
 	}
 }
@@ -106,4 +106,17 @@ void run_on(struct ctx *cx, unsigned int cpu, struct task_struct *tsk)
 
 	if (!tsk && atomic_read(&rq->idle->active_mm->mm_users) == 0)
 		idle_task_exit(cx, cpu);
+}
+
+s64 khungtaskd_scan(struct ctx *cx)
+{
+	struct task_struct *tsk;
+
+	if (!cx->m->cfg.hung_task)
+		return -ENOSYS;
+	list_for_each_entry(tsk, &cx->m->tasks, tasks) {
+		STEP(cx);
+		tsk->last_switch_count = tsk->nvcsw + tsk->nivcsw;
+	}
+	return 0;
 }

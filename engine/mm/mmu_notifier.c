@@ -194,6 +194,8 @@ s64 notifier_register(struct ctx *cx, u64 slot)
 {
 	struct mm_struct *mm = cx->curr->mm;
 
+	if (!cx->m->cfg.mmu_notifier)
+		return -ENOSYS;
 	if (!mm || slot >= NR_NOTIFIERS)
 		return -EINVAL;
 	if (cx->m->notifiers[slot].mm)

@@ -11,7 +11,7 @@ static const char *const machines[] = {
 	"cpus=2",
 	"cpus=2,ptl_objects=1",
 	"paravirt=xen",
-	"levels=3,kernel_pmd=private,ptl_objects=1,cpus=2",
+	"levels=3,kernel_pmd=private,ptl_objects=1,cpus=2,cpumask_offstack=1",
 	"levels=3,kernel_pmd=shared,ptl_objects=1",
 	"levels=2",
 	"levels=5,ptl_objects=1",
@@ -137,6 +137,8 @@ static void test_success(void **state)
 		assert_ptr_equal(mm->owner, child);
 		assert_int_equal(fx.m->modules[0].refcnt, 2);
 		assert_int_equal(mm->cpu_vm_mask, 0);
+		assert_ptr_equal(mm->cpu_vm_mask_var,
+				 fx.m->cfg.cpumask_offstack ? &mm->cpu_vm_mask : NULL);
 		assert_true(mm->context.ldt != old->context.ldt);
 		assert_ptr_equal(child->real_parent, fx.init);
 		assert_true(child->pid > fx.init->pid);

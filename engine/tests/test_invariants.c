@@ -957,6 +957,11 @@ static void break_prev_mm(struct world *w)
 	POKE(w, w->m->rqs[0].prev_mm, w->child_mm);
 }
 
+static void break_cpu_mask_own(struct world *w)
+{
+	POKE(w, w->child_mm->cpu_vm_mask_var, &w->mm->cpu_vm_mask);
+}
+
 static void break_cpu_mask(struct world *w)
 {
 	POKE(w, w->child_mm->cpu_vm_mask, 1);
@@ -1379,6 +1384,9 @@ static const struct breakage breakages[] = {
 	{"active_mm", "task pid 2", "a live mm", NULL, break_active_mm_gone, false, NULL},
 	{"cpu_mm", "cpu 0", "the tables of its task's active_mm", NULL, break_cpu_mm, false, NULL},
 	{"cpu_mm", "cpu 0", NULL, "an mm", break_prev_mm, false, NULL},
+	{"cpu_mask_own", "mm#1", "its own mask", "another one", break_cpu_mask_own, false,
+	 "cpumask_offstack=1"},
+	{"cpu_mask_own", "mm#1", "its own mask", "another one", break_cpu_mask_own, false, NULL},
 	{"cpu_mask", "mm#1", "0", "0x1", break_cpu_mask, false, NULL},
 	{"tlb_mm", "cpu 0", NULL, NULL, break_tlb_mm, true, NULL},
 	{"tlb_entry", "mm#0 address 0x20002000", NULL, NULL, break_tlb_entry, true, NULL},

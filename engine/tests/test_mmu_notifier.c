@@ -34,6 +34,18 @@ static void test_register(void **state)
 	fx_destroy(&fx);
 }
 
+static void test_without_option(void **state)
+{
+	struct fixture fx;
+
+	(void)state;
+	fx_create(&fx, "mmu_notifier=0");
+	assert_int_equal(notifier_register(&fx.cx, 0), -ENOSYS);
+	assert_int_equal(notifier_unregister(&fx.cx, 0), -EINVAL);
+	assert_null(fx.cx.curr->mm->mmu_notifier_mm);
+	fx_destroy(&fx);
+}
+
 static void test_register_fails(void **state)
 {
 	static const struct {
@@ -193,7 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_register),     cmocka_unit_test(test_register_fails),
 		cmocka_unit_test(test_ranges),	     cmocka_unit_test(test_ranges_huge),
-		cmocka_unit_test(test_release_once),
+		cmocka_unit_test(test_release_once), cmocka_unit_test(test_without_option),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

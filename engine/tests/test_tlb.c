@@ -187,8 +187,7 @@ static void flush_reaches_all_cpus(void **state)
 	struct task_struct *thread = NULL;
 	struct fixture fx;
 
-	(void)state;
-	create(&fx, "cpus=3");
+	create(&fx, *state ? "cpus=3 cpumask_offstack=1" : "cpus=3");
 	assert_int_equal(do_fork(&fx.cx, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, &thread), 0);
 	run_on(&fx.cx, 2, thread);
 	fx_read(&fx, 2);
@@ -207,6 +206,48 @@ static void flush_reaches_all_cpus(void **state)
 	assert_int_equal(thread->mm->cpu_vm_mask, 3);
 	assert_int_equal(fl_check_machine(fx.m, NULL, NULL, NULL), 0);
 	fx_drop(&fx);
+}
+
+/* The same where the mask is found through a pointer; a child's is not its parent's. */
+static void flush_reaches_offstack_mask(void **state)
+{
+	struct task_struct *child;
+	struct fixture fx;
+
+	(void)state;
+	flush_reaches_all_cpus((void *[]){"offstack"});
+	create(&fx, "cpumask_offstack=1");
+	child = fx_fork(&fx);
+	assert_ptr_equal(fx.init->mm->cpu_vm_mask_var, &fx.init->mm->cpu_vm_mask);
+	assert_ptr_equal(child->mm->cpu_vm_mask_var, &child->mm->cpu_vm_mask);
+	assert_int_equal(fx.init->mm->cpu_vm_mask, 1);
+	assert_int_equal(child->mm->cpu_vm_mask, 0);
+	fx_run(&fx, child);
+	assert_int_equal(fx.init->mm->cpu_vm_mask, 0);
+	assert_int_equal(child->mm->cpu_vm_mask, 1);
+	fx_drop(&fx);
+}
+
+/* What khungtaskd has seen of a task is nothing that its child has (notes 2). */
+static void khungtaskd_counts_switches(void **state)
+{
+	struct task_struct *child;
+	struct fixture fx;
+
+	(void)state;
+	for (unsigned int on = 0; on < 2; on++) {
+		create(&fx, on ? NULL : "hung_task=0");
+		for (unsigned int i = 0; i < 3; i++) {
+			run_on(&fx.cx, 0, NULL);
+			fx_run(&fx, fx.init);
+		}
+		assert_int_equal(khungtaskd_scan(&fx.cx), on ? 0 : -ENOSYS);
+		assert_int_equal(fx.init->last_switch_count, on ? fx.init->nvcsw : 0);
+		child = fx_fork(&fx);
+		assert_int_equal(child->last_switch_count, 0);
+		assert_true(!on || fx.init->last_switch_count >= 3);
+		fx_drop(&fx);
+	}
 }
 
 /* Each call that takes something away flushes it: the checks at rest see no stale translation. */
@@ -360,6 +401,8 @@ int main(void)
 		cmocka_unit_test(flush_takes_what_it_names),
 		cmocka_unit_test(switch_forgets),
 		cmocka_unit_test(flush_reaches_all_cpus),
+		cmocka_unit_test(flush_reaches_offstack_mask),
+		cmocka_unit_test(khungtaskd_counts_switches),
 		cmocka_unit_test(calls_flush),
 		cmocka_unit_test(stale_right_is_reported),
 		cmocka_unit_test(stale_frame_is_reported),

@@ -437,6 +437,9 @@ void target_do_op(struct target *t, void *arg)
 	case OP_cgroup:
 		set_errno_or_value(out, sys_cgroup_attach(&t->cx, a[0].val));
 		break;
+	case OP_khungtaskd:
+		set_errno_or_value(out, khungtaskd_scan(&t->cx));
+		break;
 	case OP_userfaultfd:
 		set_errno_or_value(out, sys_userfaultfd(&t->cx, a[0].val));
 		break;

@@ -470,7 +470,8 @@ struct mm_struct {
 	u64 start_brk, brk, start_stack;
 	s64 rss_stat[NR_MM_COUNTERS];
 	struct linux_binfmt *binfmt;
-	u32 cpu_vm_mask;
+	u32 cpu_vm_mask;      /* CPUs that have its tables loaded */
+	u32 *cpu_vm_mask_var; /* with cpumask_offstack: where that is; else NULL */
 	struct mm_context context;
 	u32 flags; /* MMF_* */
 	struct core_state *core_state;
@@ -587,7 +588,8 @@ struct task_struct {
 	struct task_struct *vfork_parent; /* waits for this task, or NULL */
 	atomic_t usage;			  /* 1 for being alive, 1 for being on a CPU */
 	u64 min_flt, maj_flt, nvcsw, nivcsw;
-	u64 clear_child_tid; /* user address that gets 0 when the task leaves its mm, 0: none */
+	u64 last_switch_count; /* with hung_task: of switches, when khungtaskd came by last */
+	u64 clear_child_tid;   /* user address that gets 0 when the task leaves its mm, 0: none */
 	bool signal_pending;
 	struct core_state core;
 	bool memdie;	   /* OOM victim, until it has left its mm */

@@ -355,8 +355,8 @@ void run_on(struct ctx *cx, unsigned int cpu, struct task_struct *tsk);
  * Holders of the caller's mm that outlive it, in slots of the machine. A notifier holds mm_count
  * and is told of every invalidation; a pin holds mm_users (get_task_mm()) or mm_count (an open file
  * of /proc). -EINVAL: no such slot, nothing in it to give back, or no mm to hold; -EBUSY: slot
- * taken, or a kernel thread works in its mm. notifier_register(): -ENOMEM, -EINTR. Giving back may
- * be the end of the mm. Source: facts §4.1, §4.2, §10.1.
+ * taken, or a kernel thread works in its mm. notifier_register(): -ENOMEM, -EINTR; -ENOSYS without
+ * the mmu_notifier option. Giving back may be the end of the mm. Source: facts §4.1, §4.2, §10.1.
  */
 s64 notifier_register(struct ctx *cx, u64 slot);
 s64 notifier_unregister(struct ctx *cx, u64 slot);
@@ -397,6 +397,11 @@ s64 khugepaged_step(struct ctx *cx, u64 addr);
  */
 void ksmd_scan(struct ctx *cx);
 void khugepaged_scan(struct ctx *cx);
+/*
+ * The daemon that looks for tasks which are not switched to any more notes of each how often it
+ * was. 0, or -ENOSYS without the hung_task option. Not a system call. Source: notes 2.
+ */
+s64 khungtaskd_scan(struct ctx *cx);
 /*
  * The kernel maps more of its half: the n-th top-level entry of it, counted from the lowest and
  * modulo their number, is there from now on, in every address space. 0, or -EEXIST.

@@ -57,18 +57,19 @@ static void test_known_seed(void **state)
 {
 	static const char want[] = "# faultline 1\n"
 				   "machine swap=16 swap_count_bits=2 teardown=oldest\n"
-				   "t0: userfaultfd(1)\n"
-				   "t0: set_mempolicy(bind, 0x12)\n"
-				   "t0: uffd_copy(brk, w+49p, 1)\n"
-				   "t0: r0 = mmap(w+47p, 5p, rx, private|anon|fixed)\n"
-				   "t0: r1 = mmap(w+56p, 3p, rwx, shared|anon|fixed)\n"
-				   "t0: read(r0+4p)\n"
-				   "t0: t1 = fork()\n"
-				   "t0: yield()\n"
-				   "t1: uffd_close(0)\n"
-				   "t0: read(w+5p)\n"
-				   "t0: mm_alloc() !any:4\n"
-				   "t1: write(r1, 1)\n";
+				   "t0: notifier_register(1)\n"
+				   "t0: f0 = open(4p, rw)\n"
+				   "t0: signal(0)\n"
+				   "t0: exec([w+2p, 6p, r], [w+8p, 3p, rw], [w+12p, 3p, rw], "
+				   "[w+17p, 4p, w], brk=w+23p)\n"
+				   "t0: r0 = mmap(0x0, 1p, r, private|anon)\n"
+				   "t0: r1 = mmap(w+16384p, 2p, rw, private|fixed, f0, 3p)\n"
+				   "t0: write(r1+1p, 1)\n"
+				   "t0: mprotect(w+514p, 1p, rx)\n"
+				   "t0: notifier_register(2)\n"
+				   "t0: t1 = vfork()\n"
+				   "t1: exec()\n"
+				   "t0: write(r1+1p, 2)\n";
 	struct program p;
 	char *text;
 
