@@ -59,6 +59,8 @@ struct sweep_options {
 	 * golden result. May be NULL.
 	 */
 	void (*verified)(void *priv, const struct fi_point *point);
+	/* The same, but for these the operation is over: it cannot be tried again. May be NULL. */
+	void (*over)(void *priv, const struct fi_point *point);
 	/* nr points of one operation are not failed, being like this one. May be NULL. */
 	void (*pruned)(void *priv, const struct fi_point *like, u64 nr, u64 of);
 	/*

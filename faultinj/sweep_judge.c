@@ -6,6 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Does it refuse as many requests as it has items? */
+static bool names_points(const struct trial *t)
+{
+	return t->kind != TRIAL_PERSISTENT && t->kind != TRIAL_WHOLE;
+}
+
 /* ---- running -------------------------------------------------------------------------------- */
 
 void sweep_run_op(struct sweep *sw, u32 op, struct outcome *out)
@@ -13,6 +19,13 @@ void sweep_run_op(struct sweep *sw, u32 op, struct outcome *out)
 	/* Also here, so that an operation that is skipped leaves nothing of its forerunner. */
 	fi_op_begin(sw->s->fi, op, ops_of(sw)->op_kind(sw->s->priv, op));
 	ops_of(sw)->apply(sw->s->priv, op, out);
+}
+
+static bool met_prelude(const struct sweep *sw)
+{
+	u32 nr = sw->s->fi->op_delivered;
+
+	return names_points(sw->prelude) ? nr == sw->prelude->nr : nr != 0;
 }
 
 /* What the outer sweep has found in order up to its fault; of that it has said what it is. */
@@ -30,7 +43,7 @@ static int run_prelude(struct sweep *sw)
 			fi_arm(fi, &plan);
 		sweep_run_op(sw, op, &out);
 		sw->stats->replay_ops++;
-		same = op + 1 == sw->base ? fi->op_delivered == plan.nr && out.kind != OUT_BROKEN
+		same = op + 1 == sw->base ? met_prelude(sw) && out.kind != OUT_BROKEN
 					  : outcome_equal(&out, &sw->outer->ops[op].out);
 	}
 	fi_disarm(fi);
@@ -159,6 +172,11 @@ static void note_fault(struct sweep *sw, const struct fi_point *p)
 		memmove(sw->faults, sw->faults + 1, sizeof(sw->faults) - sizeof(sw->faults[0]));
 	sw->faults[sw->nr_faults < FI_MAX_FAULTS ? sw->nr_faults : FI_MAX_FAULTS - 1] = *p;
 	sw->nr_faults++;
+}
+
+static const struct fi_point *latest_fault(const struct sweep *sw)
+{
+	return &sw->faults[(sw->nr_faults < FI_MAX_FAULTS ? sw->nr_faults : FI_MAX_FAULTS) - 1];
 }
 
 static void note_after(struct sweep *sw, const struct fi_point *p, struct attempt *a)
@@ -330,6 +348,8 @@ static int attempt_once(struct sweep *sw, const struct trial *t, struct attempt 
 	if (a->broken || !a->delivered)
 		return 0;
 	err = judge_attempt(sw, op, &r, a);
+	if (!a->retryable && sw->opt->over)
+		sw->opt->over(sw->opt->priv, latest_fault(sw));
 	if (!err)
 		ops_of(sw)->check(sw->s->priv);
 	return err;
@@ -497,12 +517,6 @@ static void end_exhausted(struct sweep *sw)
 	sw->stats->exhausted++;
 }
 
-/* Do its faults alone, each named, make the state after it? */
-static bool names_points(const struct trial *t)
-{
-	return t->kind != TRIAL_PERSISTENT && t->kind != TRIAL_WHOLE && t->kind != TRIAL_RETRY;
-}
-
 int sweep_judge_here(struct sweep *sw, const struct trial *t, enum judge_mode mode,
 		     struct attempt *a)
 {
@@ -536,7 +550,7 @@ int sweep_judge_here(struct sweep *sw, const struct trial *t, enum judge_mode mo
 		return 0;
 	}
 	return judge_tail(sw, t->op + 1, golden && !a->loose, a->relaid,
-			  a->relaid && a->golden && names_points(t) ? t : NULL);
+			  a->relaid && a->golden && t->kind != TRIAL_RETRY ? t : NULL);
 }
 
 int sweep_judge_alone(struct sweep *sw, const struct trial *t, enum judge_mode mode,

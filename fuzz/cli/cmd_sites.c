@@ -72,16 +72,34 @@ static void site_json(u32 site, const struct site_row *row, const char *why)
 	json_end(&j);
 }
 
+/* What there is to say of a context that is not failed, or not retried; *why: as an explanation. */
+static const char *context_state(const struct cover_entry *e, const char **why)
+{
+	*why = NULL;
+	if (!e->failed && e->clean)
+		return "not failed";
+	if (!e->failed) {
+		*why = "met only after a fault had left a state that no run without one is in";
+		return "not failed";
+	}
+	if (e->over)
+		*why = "the operation is over when it fails, and cannot be tried again";
+	else if (!e->clean)
+		*why = "met only after a fault had left a state that no run without one is in";
+	return "failed, no retry reached the golden result";
+}
+
 static void print_table(const struct session *ses, const struct cover *cover)
 {
 	struct site_row rows[FL_NR_SITES] = {0};
 	u32 reached = 0, failed = 0, explained = 0;
-	u32 contexts = 0, contexts_failed = 0, contexts_verified = 0;
+	u32 contexts = 0, contexts_failed = 0, contexts_verified = 0, contexts_explained = 0;
 	struct json j;
 
 	for (u32 i = 0; i < COVER_MAX; i++) {
 		const struct cover_entry *e = &cover->entries[i];
 		struct site_row *row = &rows[e->key.site];
+		const char *why;
 
 		if (!e->used)
 			continue;
@@ -91,6 +109,10 @@ static void print_table(const struct session *ses, const struct cover *cover)
 		row->contexts_failed += e->failed != 0;
 		row->verified += e->verified;
 		row->contexts_verified += e->verified != 0;
+		if (!e->failed || !e->verified) {
+			context_state(e, &why);
+			contexts_explained += why != NULL;
+		}
 	}
 	if (!ses->json)
 		printf("%-26s %-5s %10s %10s %9s %9s %9s\n", "site", "class", "reached", "failed",
@@ -120,9 +142,9 @@ static void print_table(const struct session *ses, const struct cover *cover)
 	if (!ses->json) {
 		printf("%d sites: %" PRIu32 " reached, %" PRIu32 " failed, %" PRIu32
 		       " explained; %" PRIu32 " contexts: %" PRIu32 " failed, %" PRIu32
-		       " retried\n",
+		       " retried, %" PRIu32 " of the others explained\n",
 		       FL_NR_SITES - 1, reached, failed, explained, contexts, contexts_failed,
-		       contexts_verified);
+		       contexts_verified, contexts_explained);
 		for (u32 i = 0; i < FL_NR_CLASSES; i++)
 			if (fl_class_without_sites((enum fl_class)i))
 				printf("class %s has no site: %s\n", fl_class_names[i],
@@ -139,6 +161,7 @@ static void print_table(const struct session *ses, const struct cover *cover)
 	json_u64(&j, "contexts", contexts);
 	json_u64(&j, "contexts_failed", contexts_failed);
 	json_u64(&j, "contexts_verified", contexts_verified);
+	json_u64(&j, "contexts_explained", contexts_explained);
 	json_u64(&j, "errors", ses->errors);
 	json_end(&j);
 }
@@ -151,16 +174,17 @@ static void print_contexts(const struct session *ses, const struct cover *cover)
 
 	for (u32 i = 0; i < nr; i++) {
 		const struct cover_entry *e = &sorted[i];
+		const char *state, *why;
 		struct json j;
 
 		if (e->failed && e->verified)
 			continue;
+		state = context_state(e, &why);
 		if (!ses->json) {
-			printf("%-26s in %s after %s, %s: %s\n", fl_sites[e->key.site].name,
+			printf("%-26s in %s after %s, %s: %s%s%s\n", fl_sites[e->key.site].name,
 			       op_table[e->key.op_kind].name, coverage_site(e->key.prev),
-			       coverage_site(e->key.prev2),
-			       e->failed ? "failed, no retry reached the golden result"
-					 : "not failed");
+			       coverage_site(e->key.prev2), state, why ? ": " : " (UNEXPLAINED)",
+			       why ? why : "");
 			continue;
 		}
 		json_begin(&j, stdout, "context");
@@ -171,6 +195,10 @@ static void print_contexts(const struct session *ses, const struct cover *cover)
 		json_u64(&j, "reached", e->met);
 		json_u64(&j, "failed", e->failed);
 		json_u64(&j, "verified", e->verified);
+		if (why)
+			json_str(&j, "explained", why);
+		else
+			json_null(&j, "explained");
 		json_end(&j);
 	}
 	free(sorted);
@@ -257,8 +285,11 @@ static int run_sites(struct session *ses, const struct sites *opt, const struct 
 		status = exit_worst(status, coverage_save(ses->coverage, cover, true));
 	if (opt->coverage)
 		cover = coverage_sum(ses->coverage);
+	/* JSON ends with the total */
+	if (opt->contexts && ses->json)
+		print_contexts(ses, cover);
 	print_table(ses, cover);
-	if (opt->contexts)
+	if (opt->contexts && !ses->json)
 		print_contexts(ses, cover);
 	return status;
 }

@@ -65,14 +65,27 @@ static void on_finding(void *priv, const struct finding *f)
 	worker_finding(c->w, c->p, f);
 }
 
-static void on_verified(void *priv, const struct fi_point *p)
+static struct cover_entry *cover_of(const struct caught *c, const struct fi_point *p)
 {
 	const struct cover_key key = {p->site, p->op_kind, p->prev, p->prev2};
-	struct caught *c = priv;
-	struct cover_entry *e = cover_find(&c->w->ses->shared->cover, &key);
+
+	return cover_find(&c->w->ses->shared->cover, &key);
+}
+
+static void on_verified(void *priv, const struct fi_point *p)
+{
+	struct cover_entry *e = cover_of(priv, p);
 
 	if (e)
 		e->verified++;
+}
+
+static void on_over(void *priv, const struct fi_point *p)
+{
+	struct cover_entry *e = cover_of(priv, p);
+
+	if (e)
+		e->over++;
 }
 
 static void on_masked(void *priv, const struct fi_point *point, const char *why)
@@ -203,6 +216,7 @@ void sweep_job(struct worker *w, struct file_result *res)
 		.masked = on_masked,
 		.pruned = on_pruned,
 		.verified = on_verified,
+		.over = on_over,
 		.isolate = on_isolate,
 		.priv = &caught,
 	};

@@ -20,7 +20,11 @@
 #define HEADER	   "# faultline coverage "
 #define SAVE_EVERY 1.0 /* seconds */
 
-/* ---- the text: SITE OPERATION SITE-BEFORE SITE-BEFORE-THAT MET FAILED RETRIED ---------------- */
+/* ---- the text: SITE OPERATION SITE-BEFORE SITE-BEFORE-THAT MET FAILED RETRIED CLEAN OVER ----- */
+
+#define VERSION 3
+/* Words of a line, by version: the counts have become more. */
+static const int words[VERSION + 1] = {0, 6, 7, 9};
 
 static bool find_op(const char *name, u16 *code)
 {
@@ -45,11 +49,14 @@ static int take_line(struct cover *cover, const char *line, int version)
 	char site[64], op[32], prev[64], prev2[64], end;
 	struct cover_entry *e;
 	struct cover_key key;
-	u64 met, failed, verified = 0;
-	int nr = sscanf(line, "%63s %31s %63s %63s %" SCNu64 " %" SCNu64 " %" SCNu64 " %c", site,
-			op, prev, prev2, &met, &failed, &verified, &end);
+	struct cover_entry n = {0};
+	int nr = sscanf(line,
+			"%63s %31s %63s %63s %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
+			" %" SCNu64 " %c",
+			site, op, prev, prev2, &n.met, &n.failed, &n.verified, &n.clean, &n.over,
+			&end);
 
-	if (nr != version + 5)
+	if (nr != words[version])
 		return -1;
 	if (!find_site(site, &key.site) || key.site == SITE_none || !find_op(op, &key.op_kind) ||
 	    !find_site(prev, &key.prev) || !find_site(prev2, &key.prev2))
@@ -57,9 +64,12 @@ static int take_line(struct cover *cover, const char *line, int version)
 	e = cover_find(cover, &key);
 	if (!e)
 		return 0;
-	e->met += met;
-	e->failed += failed;
-	e->verified += verified;
+	/* what nobody had counted was met in a run without faults, for all that is known */
+	if (version < 3)
+		n.clean = n.met;
+#define X(name) e->name += n.name;
+	COVER_COUNTS(X)
+#undef X
 	return 1;
 }
 
@@ -77,16 +87,16 @@ int coverage_read(struct cover *cover, const char *path)
 	while (!status && getline(&line, &size, in) >= 0) {
 		if (nr++ == 0) {
 			if (sscanf(line, HEADER "%d", &version) != 1 || version < 1 ||
-			    version > 2) {
-				say("%s:1: not a coverage file of version 1 or 2", path);
+			    version > VERSION) {
+				say("%s:1: not a coverage file of version 1 to %d", path, VERSION);
 				status = EXIT_USAGE;
 			}
 			continue;
 		}
 		ret = take_line(cover, line, version);
 		if (ret < 0) {
-			say("%s:%zu: not SITE OP SITE SITE MET FAILED%s", path, nr,
-			    version > 1 ? " RETRIED" : "");
+			say("%s:%zu: not SITE OP SITE SITE MET FAILED%s%s", path, nr,
+			    version > 1 ? " RETRIED" : "", version > 2 ? " CLEAN OVER" : "");
 			status = EXIT_USAGE;
 		}
 		unknown += ret == 0;
@@ -95,7 +105,7 @@ int coverage_read(struct cover *cover, const char *path)
 		say("%s: %s", path, strerror(errno));
 		status = EXIT_ENV;
 	} else if (!status && !nr) {
-		say("%s:1: not a coverage file of version 1 or 2", path);
+		say("%s:1: not a coverage file of version 1 to %d", path, VERSION);
 		status = EXIT_USAGE;
 	}
 	if (unknown)
@@ -155,12 +165,14 @@ static int write_coverage(const struct cover *cover, const char *path)
 		free(sorted);
 		return EXIT_ENV;
 	}
-	fputs(HEADER "2\n", out);
+	fprintf(out, HEADER "%d\n", VERSION);
 	for (u32 i = 0; i < nr; i++)
-		fprintf(out, "%s %s %s %s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+		fprintf(out,
+			"%s %s %s %s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
 			coverage_site(sorted[i].key.site), op_table[sorted[i].key.op_kind].name,
 			coverage_site(sorted[i].key.prev), coverage_site(sorted[i].key.prev2),
-			sorted[i].met, sorted[i].failed, sorted[i].verified);
+			sorted[i].met, sorted[i].failed, sorted[i].verified, sorted[i].clean,
+			sorted[i].over);
 	free(sorted);
 	if (fclose(out)) {
 		say("out of memory");
@@ -252,9 +264,9 @@ static void add_new(struct cover *sum, const struct cover *now, struct cover *sa
 		old = cover_find(saved, &e->key);
 		if (!to || !old)
 			continue;
-		to->met += e->met - old->met;
-		to->failed += e->failed - old->failed;
-		to->verified += e->verified - old->verified;
+#define X(name) to->name += e->name - old->name;
+		COVER_COUNTS(X)
+#undef X
 		*old = *e;
 	}
 	sum->lost += now->lost - saved->lost;

@@ -58,7 +58,7 @@ static bool ask_injector(struct target *t, enum fl_site site, gfp_t gfp)
 	struct fi *fi = t->opt.fi;
 	struct cover_key key;
 	struct cover_entry *e;
-	bool failed;
+	bool failed, clean = !t->nr_faults;
 
 	t->tight |= t->m->pages_in_use + TIGHT_PAGES > t->m->cfg.mem;
 	/* a group's limit is no different */
@@ -72,6 +72,7 @@ static bool ask_injector(struct target *t, enum fl_site site, gfp_t gfp)
 		if (e) {
 			e->met++;
 			e->failed += failed;
+			e->clean += clean;
 		}
 	}
 	return failed;

@@ -47,7 +47,10 @@ struct cover_entry {
 	bool used;
 	u64 met, failed; /* requests */
 	u64 verified;	 /* points of a sweep that were failed, and then retried with success */
+	u64 clean;	 /* of met, while nothing had failed in this machine */
+	u64 over;	 /* points of a sweep whose operation is not tried again when they fail */
 };
+#define COVER_COUNTS(X) X(met) X(failed) X(verified) X(clean) X(over)
 
 #define COVER_MAX 16384u /* a power of two */
 

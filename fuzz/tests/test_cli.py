@@ -455,6 +455,16 @@ class Sites(Cli):
         row = next(r for r in self.rows("sites", "--json", "--coverage", old) if r.get("name") == "anon_page")
         self.assertEqual((row["reached"], row["failed"], row["verified"]), (3, 2, 0))
         self.assertIn(b"anon_page", self.cli("sites", "--contexts", "--coverage", old).stdout)
+        # an exec past its point of no return is not tried again; what only a state with a fault has is said to be so
+        new = self.write("new", "# faultline coverage 3\nanon_page write - - 3 2 2 1 0\npte_alloc_pte exec - - 3 2 0 1 2\n"
+                         "cow_page write - - 3 0 0 0 0\ncow_page read - - 3 0 0 1 0\n")
+        rows = {(r["site"], r["op"]): r["explained"] for r in self.rows("sites", "--json", "--contexts", "--coverage", new)
+                if r["type"] == "context"}
+        self.assertEqual(len(rows), 3)
+        self.assertIn("over", rows["pte_alloc_pte", "exec"])
+        self.assertIn("state", rows["cow_page", "write"])
+        self.assertIsNone(rows["cow_page", "read"])
+        self.assertEqual(self.rows("sites", "--json", "--coverage", new)[-1]["contexts_explained"], 2)
 
     def test_coverage_survives(self):
         """Whoever is killed, the file is whole, and has what was done up to a second before."""
