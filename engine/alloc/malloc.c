@@ -229,7 +229,7 @@ static void *malloc_cache_create(void *arg, const char *name, size_t size, size_
 
 	if (!cache)
 		return NULL;
-	snprintf(cache->name, sizeof(cache->name), "%s", name);
+	strncpy(cache->name, name, sizeof(cache->name) - 1);
 	cache->size = size;
 	cache->align = align;
 	link_init(&cache->blocks);

@@ -459,7 +459,7 @@ static void pt_clear_range(struct page *pt, unsigned int first, unsigned int end
 {
 	unsigned int i;
 
-	for (i = first; i < end && pt->nr_entries; i++)
+	for (i = pt_next(pt, first, end); i < end; i = pt_next(pt, i + 1, end))
 		pt_set(pt, i, 0);
 }
 
@@ -658,9 +658,9 @@ static void paravirt_pgd_free(struct ctx *cx, struct page *pgd)
 static void clone_pgd_range(struct page *dst, const struct page *src, unsigned int first,
 			    unsigned int count)
 {
-	unsigned int i;
+	unsigned int i, end = first + count;
 
-	for (i = first; i < first + count; i++)
+	for (i = pt_next(src, first, end); i < end; i = pt_next(src, i + 1, end))
 		pt_set(dst, i, pt_get(src, i));
 }
 

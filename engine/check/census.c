@@ -22,6 +22,7 @@ static void own_page(struct own *own, const struct page *page)
 static void count_own(const struct machine *m, struct own *own)
 {
 	const struct page *pgd = m->init_mm.pgd;
+	unsigned int end = m->geo.ptrs[PT_PGD];
 
 	own_page(own, m->zero_page);
 	if (m->huge_zero_page)
@@ -31,9 +32,8 @@ static void count_own(const struct machine *m, struct own *own)
 		own_page(own, m->vdso_mapping.pages[i]);
 	if (m->vvar_page)
 		own_page(own, m->vvar_page);
-	for (unsigned int i = 0; i < m->geo.ptrs[PT_PGD]; i++) {
-		pte_t e = pt_get(pgd, i);
-		const struct page *pt = pte_none(e) ? NULL : chk_page(m, pte_pfn(e));
+	for (unsigned int i = pt_next(pgd, 0, end); i < end; i = pt_next(pgd, i + 1, end)) {
+		const struct page *pt = chk_page(m, pte_pfn(pt_get(pgd, i)));
 
 		if (pt && pt->type != PAGE_FREE && pt->type < NR_PAGE_TYPES)
 			own_page(own, pt);

@@ -463,10 +463,10 @@ static bool expectations_hold(const struct target *t)
 static void judge(struct target *t, const struct target_task *task, const struct op *op,
 		  const struct outcome *out)
 {
-	struct finding f = {.oracle = ORACLE_expect, .func = "-"};
 	const struct expect *e = &op->expect;
 	struct outcome want, got = *out;
 	char expected[48], actual[48];
+	struct finding f;
 
 	if (op->variant.expect.kind != EXPECT_NONE && t->m->cfg.profile == op->variant.profile)
 		e = &op->variant.expect;
@@ -478,6 +478,7 @@ static void judge(struct target *t, const struct target_task *task, const struct
 		got.kind = OUT_ERRNO;
 	if (outcome_equal(&want, &got))
 		return;
+	f = (struct finding){.oracle = ORACLE_expect, .func = "-"};
 	outcome_print(&want, expected, sizeof(expected));
 	outcome_print(out, actual, sizeof(actual));
 	snprintf(f.expected, sizeof(f.expected), "%s", expected);
