@@ -103,6 +103,41 @@ static inline unsigned int pt_index(const struct pt_geometry *geo, enum pt_level
 	return (unsigned int)(addr >> geo->shift[level]) & (geo->ptrs[level] - 1u);
 }
 
+/*
+ * What protects the entries of a PTE table, and of a table of pmd_level() with what is deposited
+ * for them: a lock of the table's own with split_ptlocks, but for a pgd's; else that of the mm.
+ */
+static inline fl_lock_t *ptlock_of(struct page *pt)
+{
+	return pt->ptl ? pt->ptl : &pt->ptlock;
+}
+
+static inline fl_lock_t *pte_lockptr(const struct ctx *cx, struct mm_struct *mm, struct page *pt)
+{
+	return cx->m->cfg.split_ptlocks ? ptlock_of(pt) : &mm->page_table_lock;
+}
+
+static inline bool split_pmd_ptlocks(const struct machine *m)
+{
+	return m->cfg.split_ptlocks && m->geo.levels > 2;
+}
+
+static inline fl_lock_t *pmd_lockptr(const struct ctx *cx, struct mm_struct *mm, struct page *pmd)
+{
+	return split_pmd_ptlocks(cx->m) ? ptlock_of(pmd) : &mm->page_table_lock;
+}
+
+/* The list of PTE tables that are deposited for the huge entries of a table of pmd_level(). */
+static inline struct page **huge_deposits(const struct machine *m, struct mm_struct *mm,
+					  struct page *pmd)
+{
+	return split_pmd_ptlocks(m) ? &pmd->pmd_huge_pte : &mm->pmd_huge_pte;
+}
+
+/* Two locks that may be one: the second is taken inside the first. */
+void double_pt_lock(struct ctx *cx, fl_lock_t *first, fl_lock_t *second);
+void double_pt_unlock(struct ctx *cx, fl_lock_t *first, fl_lock_t *second);
+
 /* The one reader and the one writer of entries; the writer keeps pt->nr_entries and pt->lines. */
 static inline pte_t pt_get(const struct page *pt, unsigned int idx)
 {
@@ -316,7 +351,7 @@ void update_hiwater_vm(struct mm_struct *mm);
  */
 unsigned int handle_mm_fault(struct ctx *cx, struct mm_struct *mm, struct vm_area_struct *vma,
 			     u64 addr, bool write);
-/* Maps a new page where none is; pt is the PTE table. Locks: page_table_lock. */
+/* Maps a new page where none is; pt is the PTE table. Locks: pte_lockptr(). */
 void set_new_anon_pte(struct ctx *cx, struct vm_area_struct *vma, u64 addr, struct page *pt,
 		      struct page *page);
 

@@ -187,8 +187,23 @@ pte_t vm_get_page_prot(u32 vm_flags)
 
 /* ---- constructors --------------------------------------------------------------------------- */
 
+void double_pt_lock(struct ctx *cx, fl_lock_t *first, fl_lock_t *second)
+{
+	spin_lock(cx, first);
+	if (second != first)
+		spin_lock_nested(cx, second);
+}
+
+void double_pt_unlock(struct ctx *cx, fl_lock_t *first, fl_lock_t *second)
+{
+	if (second != first)
+		spin_unlock(cx, second);
+	spin_unlock(cx, first);
+}
+
 static bool ptlock_init(struct ctx *cx, struct page *page, enum fl_site site)
 {
+	fl_lock_init(&page->ptlock, LOCK_ptl);
 	if (!cx->m->cfg.ptl_objects)
 		return true;
 	page->ptl = kmem_cache_alloc(cx, CACHE_ptl, site, GFP_KERNEL);
@@ -213,6 +228,7 @@ static bool pgtable_pmd_page_ctor(struct ctx *cx, struct page *page, enum fl_sit
 
 static void pgtable_pmd_page_dtor(struct ctx *cx, struct page *page)
 {
+	BUG_ON(cx, page->pmd_huge_pte);
 	ptlock_free(cx, page);
 }
 
@@ -340,10 +356,10 @@ static struct page *__pte_alloc(struct ctx *cx, struct mm_struct *mm, struct pag
 
 	if (!new)
 		return NULL;
-	spin_lock(cx, &mm->page_table_lock);
+	spin_lock(cx, pmd_lockptr(cx, mm, pmd));
 	mm->nr_ptes++;
 	populate(pmd, idx, new);
-	spin_unlock(cx, &mm->page_table_lock);
+	spin_unlock(cx, pmd_lockptr(cx, mm, pmd));
 	return new;
 }
 

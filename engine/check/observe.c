@@ -469,9 +469,9 @@ static void observe_huge(struct table_walk *w, u64 addr, pte_t e)
 }
 
 /* Tables that wait for a split. */
-static void found_deposits(struct observer *o, const struct mm_struct *mm)
+static void found_deposits(struct observer *o, const struct page *first)
 {
-	const struct page *first = mm->pmd_huge_pte, *pt = first;
+	const struct page *pt = first;
 	u64 max = o->m->nr_alloc[PAGE_PTE];
 
 	if (!first)
@@ -509,6 +509,8 @@ static void observe_table(struct table_walk *w, const struct page *pt, enum pt_l
 			continue;
 		}
 		found_table(w->o, child);
+		if (child->type == PAGE_PMD)
+			found_deposits(w->o, child->pmd_huge_pte);
 		observe_table(w, child, below, addr, geo->ptrs[below]);
 	}
 }
@@ -572,7 +574,7 @@ static void observe_tables(struct observer *o, u32 number, const struct mm_struc
 	}
 	found_pgd(o, pgd);
 	observe_table(&w, pgd, PT_PGD, 0, geo->kernel_boundary);
-	found_deposits(o, mm);
+	found_deposits(o, mm->pmd_huge_pte);
 	found_kernel_tables(o, pgd, geo->preallocated_pmds);
 }
 

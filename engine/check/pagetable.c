@@ -12,6 +12,7 @@ struct walk {
 	const struct vm_area_struct *vma; /* first that ends above the address walked to */
 	struct fl_range range;		  /* tables outside are not looked into */
 	bool refs;
+	bool whole; /* all of the mm */
 };
 
 struct page *chk_page(const struct machine *m, u64 pfn)
@@ -233,13 +234,11 @@ static struct page *check_table_entry(struct walk *w, enum pt_level level, pte_t
 		return NULL;
 	if (w->refs)
 		pt->seen[SEEN_MAPPED]++;
-	if (pt->ptl) {
-		const fl_lock_t *ptl = pt->ptl;
-
-		w->s->nr_ptls++;
+	w->s->nr_ptls += pt->ptl != NULL;
+	if (pt->ptl || m->cfg.split_ptlocks)
 		chk_true(w->c, CHK_mm_locks, __func__, chk_obj(OBJ_PAGE, pt, 0),
-			 !ptl->writer && !ptl->readers, "lock of the table: free", "held");
-	}
+			 !ptlock_of(pt)->writer && !ptlock_of(pt)->readers,
+			 "lock of the table: free", "held");
 	return pt;
 }
 
@@ -265,6 +264,37 @@ static void count_table(struct mm_scan *s, enum pt_level level)
 		s->nr_p4ds++;
 }
 
+/* an empty table for each of nr_huge entries, all on the list that begins with `first`. */
+static void check_deposits(struct walk *w, struct page *first, u64 nr_huge)
+{
+	const struct machine *m = w->c->m;
+	struct chk_obj obj = chk_obj(OBJ_MM, w->mm, 0);
+	struct page *pt = first;
+	u64 nr = 0, links;
+
+	if (!pt) {
+		chk_eq(w->c, CHK_huge_deposits, __func__, obj, nr_huge, 0);
+		return;
+	}
+	if (!chk_true(w->c, CHK_huge_deposits, __func__, obj,
+		      chk_ring(&first->lru, m->nr_alloc[PAGE_PTE], &links), "a ring of tables",
+		      "links that do not match"))
+		return;
+	do {
+		if (!chk_true(w->c, CHK_huge_deposits, __func__, obj,
+			      pt->type == PAGE_PTE && pt->mem && !pt->nr_entries, "empty tables",
+			      "something else"))
+			return;
+		nr++;
+		w->s->nr_ptes++;
+		w->s->nr_ptls += pt->ptl != NULL;
+		if (w->refs)
+			pt->seen[SEEN_MAPPED]++;
+		pt = list_first_entry(&pt->lru, struct page, lru);
+	} while (pt != first);
+	chk_eq(w->c, CHK_huge_deposits, __func__, obj, nr_huge, nr);
+}
+
 static void check_table(struct walk *w, struct page *pt, enum pt_level level, u64 base);
 
 /* Entries [0, end) of a table of `level`, above the last one. Returns those that are not none. */
@@ -273,7 +303,7 @@ static u32 check_upper_table(struct walk *w, struct page *pt, enum pt_level leve
 {
 	const struct pt_geometry *geo = &w->c->m->geo;
 	enum pt_level below = pt_below(geo, level);
-	u64 span = (u64)1 << geo->shift[level];
+	u64 span = (u64)1 << geo->shift[level], nr_huge = w->s->nr_huge;
 	u32 nr = 0;
 
 	for (unsigned int i = chk_next_entry(w->c, pt, 0, end); i < end;
@@ -296,6 +326,9 @@ static u32 check_upper_table(struct walk *w, struct page *pt, enum pt_level leve
 		check_span(w, below, addr, span);
 		check_table(w, child, below, addr);
 	}
+	/* of a part of the tables only what lies in it is counted */
+	if (level == pmd_level(geo) && w->whole && split_pmd_ptlocks(w->c->m))
+		check_deposits(w, pt->pmd_huge_pte, w->s->nr_huge - nr_huge);
 	return nr;
 }
 
@@ -409,37 +442,6 @@ static void check_pgd_user(struct walk *w, const struct page *pgd)
 	check_nr_entries(w, user, end, nr);
 }
 
-/* an empty table for each huge entry, all on the list of their mm. */
-static void check_deposits(struct walk *w)
-{
-	const struct machine *m = w->c->m;
-	struct chk_obj obj = chk_obj(OBJ_MM, w->mm, 0);
-	struct page *pt = w->mm->pmd_huge_pte, *first = pt;
-	u64 nr = 0, links;
-
-	if (!pt) {
-		chk_eq(w->c, CHK_huge_deposits, __func__, obj, w->s->nr_huge, 0);
-		return;
-	}
-	if (!chk_true(w->c, CHK_huge_deposits, __func__, obj,
-		      chk_ring(&first->lru, m->nr_alloc[PAGE_PTE], &links), "a ring of tables",
-		      "links that do not match"))
-		return;
-	do {
-		if (!chk_true(w->c, CHK_huge_deposits, __func__, obj,
-			      pt->type == PAGE_PTE && pt->mem && !pt->nr_entries, "empty tables",
-			      "something else"))
-			return;
-		nr++;
-		w->s->nr_ptes++;
-		w->s->nr_ptls += pt->ptl != NULL;
-		if (w->refs)
-			pt->seen[SEEN_MAPPED]++;
-		pt = list_first_entry(&pt->lru, struct page, lru);
-	} while (pt != first);
-	chk_eq(w->c, CHK_huge_deposits, __func__, obj, w->s->nr_huge, nr);
-}
-
 static struct page *sound_pgd(struct chk *c, const struct mm_struct *mm)
 {
 	struct page *pgd = mm->pgd;
@@ -471,6 +473,7 @@ void chk_tables(struct chk *c, struct mm_struct *mm, struct mm_scan *s, bool ref
 	if (!pgd)
 		return;
 	w.refs = refs;
+	w.whole = true;
 	if (refs) {
 		pgd->seen[SEEN_MAPPED]++;
 		if (pgd->pgd_user)
@@ -478,7 +481,7 @@ void chk_tables(struct chk *c, struct mm_struct *mm, struct mm_scan *s, bool ref
 	}
 	s->nr_ptls += pgd->ptl != NULL;
 	nr = check_upper_table(&w, pgd, PT_PGD, 0, m->geo.kernel_boundary);
-	check_deposits(&w);
+	check_deposits(&w, mm->pmd_huge_pte, split_pmd_ptlocks(m) ? 0 : s->nr_huge);
 	nr += check_kernel_half(&w, pgd);
 	check_nr_entries(&w, pgd, m->geo.ptrs[PT_PGD], nr);
 	check_pgd_user(&w, pgd);

@@ -57,10 +57,10 @@ static unsigned int do_anonymous_page(struct ctx *cx, const struct vm_fault *vmf
 	if (!vmf->write) {
 		if (userfaultfd_missing(vma))
 			return handle_userfault(cx, vma);
-		spin_lock(cx, &vmf->mm->page_table_lock);
+		spin_lock(cx, pte_lockptr(cx, vmf->mm, vmf->pt));
 		pt_set(vmf->pt, vmf->idx,
 		       mk_pte(cx->m->zero_page, vma->vm_page_prot | _PAGE_SPECIAL));
-		spin_unlock(cx, &vmf->mm->page_table_lock);
+		spin_unlock(cx, pte_lockptr(cx, vmf->mm, vmf->pt));
 		return 0;
 	}
 
@@ -79,9 +79,9 @@ static unsigned int do_anonymous_page(struct ctx *cx, const struct vm_fault *vmf
 		return handle_userfault(cx, vma);
 	}
 
-	spin_lock(cx, &vmf->mm->page_table_lock);
+	spin_lock(cx, pte_lockptr(cx, vmf->mm, vmf->pt));
 	add_new_anon_page(cx, vmf, page);
-	spin_unlock(cx, &vmf->mm->page_table_lock);
+	spin_unlock(cx, pte_lockptr(cx, vmf->mm, vmf->pt));
 	return 0;
 }
 
@@ -102,11 +102,11 @@ static struct page *__do_fault(struct ctx *cx, const struct vm_fault *vmf, unsig
 static void map_file_page(struct ctx *cx, const struct vm_fault *vmf, struct page *page,
 			  pte_t entry)
 {
-	spin_lock(cx, &vmf->mm->page_table_lock);
+	spin_lock(cx, pte_lockptr(cx, vmf->mm, vmf->pt));
 	vmf->mm->rss_stat[MM_FILEPAGES]++;
 	page_add_rmap(page);
 	pt_set(vmf->pt, vmf->idx, entry);
-	spin_unlock(cx, &vmf->mm->page_table_lock);
+	spin_unlock(cx, pte_lockptr(cx, vmf->mm, vmf->pt));
 }
 
 static unsigned int do_read_fault(struct ctx *cx, const struct vm_fault *vmf)
@@ -136,9 +136,9 @@ static unsigned int do_cow_fault(struct ctx *cx, const struct vm_fault *vmf)
 		goto uncharge_out;
 
 	page_set_tag(new_page, page_tag(fault_page));
-	spin_lock(cx, &vmf->mm->page_table_lock);
+	spin_lock(cx, pte_lockptr(cx, vmf->mm, vmf->pt));
 	add_new_anon_page(cx, vmf, new_page);
-	spin_unlock(cx, &vmf->mm->page_table_lock);
+	spin_unlock(cx, pte_lockptr(cx, vmf->mm, vmf->pt));
 	put_page(cx, fault_page);
 	return ret;
 
@@ -173,10 +173,10 @@ static unsigned int do_fault(struct ctx *cx, const struct vm_fault *vmf)
 
 static unsigned int wp_page_reuse(struct ctx *cx, const struct vm_fault *vmf)
 {
-	spin_lock(cx, &vmf->mm->page_table_lock);
+	spin_lock(cx, pte_lockptr(cx, vmf->mm, vmf->pt));
 	pt_set(vmf->pt, vmf->idx,
 	       maybe_mkwrite(vmf->entry | _PAGE_ACCESSED | _PAGE_DIRTY, vmf->vma));
-	spin_unlock(cx, &vmf->mm->page_table_lock);
+	spin_unlock(cx, pte_lockptr(cx, vmf->mm, vmf->pt));
 	return 0;
 }
 
@@ -207,7 +207,7 @@ static unsigned int wp_page_copy(struct ctx *cx, const struct vm_fault *vmf, str
 	}
 
 	mmu_notifier_invalidate_range_start(cx, vmf->mm, vmf->addr, vmf->addr + PAGE_SIZE);
-	spin_lock(cx, &vmf->mm->page_table_lock);
+	spin_lock(cx, pte_lockptr(cx, vmf->mm, vmf->pt));
 	if (old_page)
 		vmf->mm->rss_stat[old_page->type == PAGE_ANON ? MM_ANONPAGES : MM_FILEPAGES]--;
 	/* Nobody may read the old page through this entry once somebody writes the new one. */
@@ -216,7 +216,7 @@ static unsigned int wp_page_copy(struct ctx *cx, const struct vm_fault *vmf, str
 	add_new_anon_page(cx, vmf, new_page);
 	if (old_page)
 		page_remove_rmap(cx, old_page);
-	spin_unlock(cx, &vmf->mm->page_table_lock);
+	spin_unlock(cx, pte_lockptr(cx, vmf->mm, vmf->pt));
 	mmu_notifier_invalidate_range_end(cx, vmf->mm);
 
 	if (old_page && (vmf->vma->vm_flags & VM_LOCKED))
@@ -268,7 +268,7 @@ static unsigned int do_swap_page(struct ctx *cx, struct vm_fault *vmf)
 		return VM_FAULT_OOM;
 	}
 
-	spin_lock(cx, &vmf->mm->page_table_lock);
+	spin_lock(cx, pte_lockptr(cx, vmf->mm, vmf->pt));
 	vmf->mm->rss_stat[MM_ANONPAGES]++;
 	vmf->mm->rss_stat[MM_SWAPENTS]--;
 	pte = mk_pte(page, vma->vm_page_prot);
@@ -284,7 +284,7 @@ static unsigned int do_swap_page(struct ctx *cx, struct vm_fault *vmf)
 	swap_free(cx, slot);
 	if (vm_swap_full(cx->m) || (vma->vm_flags & VM_LOCKED))
 		try_to_free_swap(cx, page);
-	spin_unlock(cx, &vmf->mm->page_table_lock);
+	spin_unlock(cx, pte_lockptr(cx, vmf->mm, vmf->pt));
 
 	if (write) {
 		vmf->entry = pte;
@@ -308,9 +308,9 @@ static unsigned int handle_pte_fault(struct ctx *cx, struct vm_fault *vmf)
 	if (vmf->write && !(vmf->entry & _PAGE_RW))
 		return do_wp_page(cx, vmf);
 
-	spin_lock(cx, &vmf->mm->page_table_lock);
+	spin_lock(cx, pte_lockptr(cx, vmf->mm, vmf->pt));
 	pt_set(vmf->pt, vmf->idx, vmf->entry | _PAGE_ACCESSED | (vmf->write ? _PAGE_DIRTY : 0));
-	spin_unlock(cx, &vmf->mm->page_table_lock);
+	spin_unlock(cx, pte_lockptr(cx, vmf->mm, vmf->pt));
 	return 0;
 }
 

@@ -50,23 +50,26 @@ static void pmd_populate(struct page *pmd, unsigned int idx, const struct page *
 
 /* ---- deposited tables (facts §6.2) ---------------------------------------------------------- */
 
-static void pgtable_trans_huge_deposit(struct ctx *cx, struct mm_struct *mm, struct page *pgtable)
+static void pgtable_trans_huge_deposit(struct ctx *cx, struct mm_struct *mm, struct page *pmd,
+				       struct page *pgtable)
 {
-	assert_held_write(cx, &mm->page_table_lock);
-	if (mm->pmd_huge_pte)
-		list_add(&pgtable->lru, &mm->pmd_huge_pte->lru);
-	mm->pmd_huge_pte = pgtable;
+	struct page **deposits = huge_deposits(cx->m, mm, pmd);
+
+	assert_held_write(cx, pmd_lockptr(cx, mm, pmd));
+	if (*deposits)
+		list_add(&pgtable->lru, &(*deposits)->lru);
+	*deposits = pgtable;
 }
 
-static struct page *pgtable_trans_huge_withdraw(struct ctx *cx, struct mm_struct *mm)
+static struct page *pgtable_trans_huge_withdraw(struct ctx *cx, struct mm_struct *mm,
+						struct page *pmd)
 {
-	struct page *pgtable = mm->pmd_huge_pte;
+	struct page **deposits = huge_deposits(cx->m, mm, pmd), *pgtable = *deposits;
 
-	assert_held_write(cx, &mm->page_table_lock);
+	assert_held_write(cx, pmd_lockptr(cx, mm, pmd));
 	BUG_ON(cx, !pgtable || pgtable->nr_entries);
-	mm->pmd_huge_pte = list_empty(&pgtable->lru)
-				   ? NULL
-				   : list_first_entry(&pgtable->lru, struct page, lru);
+	*deposits = list_empty(&pgtable->lru) ? NULL
+					      : list_first_entry(&pgtable->lru, struct page, lru);
 	list_del_init(&pgtable->lru);
 	return pgtable;
 }
@@ -131,7 +134,7 @@ static int khugepaged_enter(struct ctx *cx, const struct vm_area_struct *vma, u3
 static void map_new_huge_page(struct ctx *cx, struct vm_area_struct *vma, u64 haddr,
 			      struct page *pmd, unsigned int idx, struct page *page)
 {
-	assert_held_write(cx, &vma->vm_mm->page_table_lock);
+	assert_held_write(cx, pmd_lockptr(cx, vma->vm_mm, pmd));
 	page_add_new_anon_rmap(page, vma, haddr);
 	set_pmd(pmd, idx,
 		maybe_pmd_mkwrite(mk_huge_pmd(page, vma->vm_page_prot) | _PAGE_DIRTY, vma));
@@ -176,16 +179,16 @@ static unsigned int do_huge_pmd_anonymous_page(struct ctx *cx, struct vm_area_st
 		goto out_free_pgtable;
 	}
 
-	spin_lock(cx, &mm->page_table_lock);
+	spin_lock(cx, pmd_lockptr(cx, mm, pmd));
 	if (write) {
 		mm->rss_stat[MM_ANONPAGES] += hpage_nr(cx->m);
 		map_new_huge_page(cx, vma, haddr, pmd, idx, page);
 	} else {
 		set_pmd(pmd, idx, mk_huge_pmd(page, vma->vm_page_prot | _PAGE_SPECIAL));
 	}
-	pgtable_trans_huge_deposit(cx, mm, pgtable);
+	pgtable_trans_huge_deposit(cx, mm, pmd, pgtable);
 	mm->nr_ptes++;
-	spin_unlock(cx, &mm->page_table_lock);
+	spin_unlock(cx, pmd_lockptr(cx, mm, pmd));
 	return 0;
 
 out_free_pgtable:
@@ -221,7 +224,7 @@ static bool huge_cow(struct ctx *cx, struct vm_area_struct *vma, u64 haddr, stru
 	}
 
 	mmu_notifier_invalidate_range_start(cx, mm, haddr, haddr + hpage_size(m));
-	spin_lock(cx, &mm->page_table_lock);
+	spin_lock(cx, pmd_lockptr(cx, mm, pmd));
 	/* Nobody may read the old page through this entry once somebody writes the new one. */
 	set_pmd(pmd, idx, 0);
 	flush_tlb_range(cx, mm, haddr, haddr + hpage_size(m));
@@ -230,7 +233,7 @@ static bool huge_cow(struct ctx *cx, struct vm_area_struct *vma, u64 haddr, stru
 		page_remove_rmap(cx, old);
 	else
 		mm->rss_stat[MM_ANONPAGES] += hpage_nr(m);
-	spin_unlock(cx, &mm->page_table_lock);
+	spin_unlock(cx, pmd_lockptr(cx, mm, pmd));
 	mmu_notifier_invalidate_range_end(cx, mm);
 	put_page(cx, old ? old : m->huge_zero_page);
 	return true;
@@ -281,10 +284,10 @@ static bool do_huge_pmd_wp_page_fallback(struct ctx *cx, struct vm_area_struct *
 		return false;
 	pages = array->mem;
 	mmu_notifier_invalidate_range_start(cx, mm, haddr, haddr + hpage_size(cx->m));
-	spin_lock(cx, &mm->page_table_lock);
+	spin_lock(cx, pmd_lockptr(cx, mm, pmd));
 	set_pmd(pmd, idx, 0);
 	flush_tlb_range(cx, mm, haddr, haddr + hpage_size(cx->m));
-	pgtable = pgtable_trans_huge_withdraw(cx, mm);
+	pgtable = pgtable_trans_huge_withdraw(cx, mm, pmd);
 	for (unsigned int i = 0; i < hpage_nr(cx->m); i++) {
 		pte_t pte = pages[i]->pfn << PAGE_SHIFT | vma->vm_page_prot | _PAGE_DIRTY;
 
@@ -294,7 +297,7 @@ static bool do_huge_pmd_wp_page_fallback(struct ctx *cx, struct vm_area_struct *
 	}
 	pmd_populate(pmd, idx, pgtable);
 	page_remove_rmap(cx, old);
-	spin_unlock(cx, &mm->page_table_lock);
+	spin_unlock(cx, pmd_lockptr(cx, mm, pmd));
 	mmu_notifier_invalidate_range_end(cx, mm);
 	__free_page(cx, array);
 	put_page(cx, old);
@@ -311,9 +314,9 @@ static unsigned int do_huge_pmd_wp_page(struct ctx *cx, struct vm_area_struct *v
 
 	BUG_ON(cx, !vma->anon_vma);
 	if (old && old->_mapcount == 1) {
-		spin_lock(cx, &mm->page_table_lock);
+		spin_lock(cx, pmd_lockptr(cx, mm, pmd));
 		set_pmd(pmd, idx, maybe_pmd_mkwrite(entry | _PAGE_ACCESSED | _PAGE_DIRTY, vma));
-		spin_unlock(cx, &mm->page_table_lock);
+		spin_unlock(cx, pmd_lockptr(cx, mm, pmd));
 		return 0;
 	}
 	if (huge_cow(cx, vma, haddr, pmd, idx, old))
@@ -346,9 +349,9 @@ unsigned int huge_fault(struct ctx *cx, struct mm_struct *mm, struct vm_area_str
 	if (write && !(entry & _PAGE_RW))
 		return do_huge_pmd_wp_page(cx, vma, haddr, pmd, idx);
 
-	spin_lock(cx, &mm->page_table_lock);
+	spin_lock(cx, pmd_lockptr(cx, mm, pmd));
 	set_pmd(pmd, idx, entry | _PAGE_ACCESSED | (write ? _PAGE_DIRTY : 0));
-	spin_unlock(cx, &mm->page_table_lock);
+	spin_unlock(cx, pmd_lockptr(cx, mm, pmd));
 	return 0;
 }
 
@@ -362,8 +365,8 @@ int copy_huge_pmd(struct ctx *cx, struct mm_struct *dst_mm, struct mm_struct *sr
 
 	if (!pgtable)
 		return -ENOMEM;
-	spin_lock(cx, &dst_mm->page_table_lock);
-	spin_lock_nested(cx, &src_mm->page_table_lock);
+	spin_lock(cx, pmd_lockptr(cx, dst_mm, dst));
+	spin_lock_nested(cx, pmd_lockptr(cx, src_mm, src));
 	entry = pt_get(src, idx);
 	BUG_ON(cx, !pmd_trans_huge(entry));
 	BUG_ON(cx, !pte_none(pt_get(dst, idx)));
@@ -379,10 +382,10 @@ int copy_huge_pmd(struct ctx *cx, struct mm_struct *dst_mm, struct mm_struct *sr
 		set_pmd(src, idx, entry);
 	}
 	set_pmd(dst, idx, entry & ~_PAGE_ACCESSED);
-	pgtable_trans_huge_deposit(cx, dst_mm, pgtable);
+	pgtable_trans_huge_deposit(cx, dst_mm, dst, pgtable);
 	dst_mm->nr_ptes++;
-	spin_unlock(cx, &src_mm->page_table_lock);
-	spin_unlock(cx, &dst_mm->page_table_lock);
+	spin_unlock(cx, pmd_lockptr(cx, src_mm, src));
+	spin_unlock(cx, pmd_lockptr(cx, dst_mm, dst));
 	return 0;
 }
 
@@ -393,12 +396,12 @@ bool zap_huge_pmd(struct ctx *cx, struct mmu_gather *tlb, struct page *pmd, unsi
 	struct page *page, *pgtable;
 	pte_t entry;
 
-	spin_lock(cx, &mm->page_table_lock);
+	spin_lock(cx, pmd_lockptr(cx, mm, pmd));
 	entry = pt_get(pmd, idx);
 	set_pmd(pmd, idx, 0);
 	tlb_record(tlb, addr);
 	tlb_record(tlb, addr + hpage_size(cx->m) - PAGE_SIZE);
-	pgtable = pgtable_trans_huge_withdraw(cx, mm);
+	pgtable = pgtable_trans_huge_withdraw(cx, mm, pmd);
 	mm->nr_ptes--;
 	if (is_huge_zero_pmd(entry)) {
 		page = cx->m->huge_zero_page;
@@ -407,7 +410,7 @@ bool zap_huge_pmd(struct ctx *cx, struct mmu_gather *tlb, struct page *pmd, unsi
 		page_remove_rmap(cx, page);
 		mm->rss_stat[MM_ANONPAGES] -= hpage_nr(cx->m);
 	}
-	spin_unlock(cx, &mm->page_table_lock);
+	spin_unlock(cx, pmd_lockptr(cx, mm, pmd));
 	/* No hardware ever saw the table: it need not wait for a flush. */
 	pte_free(cx, pgtable);
 	return __tlb_remove_page(cx, tlb, page);
@@ -419,9 +422,9 @@ void change_huge_pmd(struct ctx *cx, struct mm_struct *mm, struct page *pmd, uns
 	const pte_t keep = _PAGE_PFN_MASK | _PAGE_ACCESSED | _PAGE_DIRTY | _PAGE_SPECIAL |
 			   _PAGE_PSE;
 
-	spin_lock(cx, &mm->page_table_lock);
+	spin_lock(cx, pmd_lockptr(cx, mm, pmd));
 	set_pmd(pmd, idx, (pt_get(pmd, idx) & keep) | (newprot & ~keep));
-	spin_unlock(cx, &mm->page_table_lock);
+	spin_unlock(cx, pmd_lockptr(cx, mm, pmd));
 }
 
 bool move_huge_pmd(struct ctx *cx, struct mm_struct *mm, u64 old_addr, u64 new_addr,
@@ -431,18 +434,23 @@ bool move_huge_pmd(struct ctx *cx, struct mm_struct *mm, u64 old_addr, u64 new_a
 	unsigned int from = pt_index(geo, pmd_level(geo), old_addr);
 	unsigned int to = pt_index(geo, pmd_level(geo), new_addr);
 	struct page *old_pmd = pmd_lookup(cx->m, mm, old_addr);
+	fl_lock_t *old_ptl = pmd_lockptr(cx, mm, old_pmd), *new_ptl = pmd_lockptr(cx, mm, new_pmd);
 	bool moved = pte_none(pt_get(new_pmd, to));
 
 	/* A table that something else left there stays: its entries can be moved into. */
-	spin_lock(cx, &mm->page_table_lock);
+	double_pt_lock(cx, old_ptl, new_ptl);
 	if (moved) {
 		pte_t entry = pt_get(old_pmd, from);
 
 		set_pmd(old_pmd, from, 0);
 		set_pmd(new_pmd, to, entry);
+		/* what is deposited for it goes along */
+		if (new_ptl != old_ptl)
+			pgtable_trans_huge_deposit(cx, mm, new_pmd,
+						   pgtable_trans_huge_withdraw(cx, mm, old_pmd));
 		flush_tlb_range(cx, mm, old_addr, old_addr + hpage_size(cx->m));
 	}
-	spin_unlock(cx, &mm->page_table_lock);
+	double_pt_unlock(cx, old_ptl, new_ptl);
 	return moved;
 }
 
@@ -455,9 +463,9 @@ static void split_huge_pmd(struct ctx *cx, struct mm_struct *mm, u64 haddr, stru
 	struct page *zero_page = cx->m->zero_page, *pgtable;
 	pte_t entry;
 
-	spin_lock(cx, &mm->page_table_lock);
+	spin_lock(cx, pmd_lockptr(cx, mm, pmd));
 	entry = pt_get(pmd, idx);
-	pgtable = pgtable_trans_huge_withdraw(cx, mm);
+	pgtable = pgtable_trans_huge_withdraw(cx, mm, pmd);
 	for (unsigned int i = 0; i < hpage_nr(cx->m); i++) {
 		pte_t pte = huge_pte(entry, i);
 
@@ -470,7 +478,7 @@ static void split_huge_pmd(struct ctx *cx, struct mm_struct *mm, u64 haddr, stru
 	set_pmd(pmd, idx, 0);
 	flush_tlb_range(cx, mm, haddr, haddr + hpage_size(cx->m));
 	pmd_populate(pmd, idx, pgtable);
-	spin_unlock(cx, &mm->page_table_lock);
+	spin_unlock(cx, pmd_lockptr(cx, mm, pmd));
 }
 
 /* Where vma maps the page as a whole; false: nowhere. */
@@ -659,16 +667,17 @@ static void collapse_huge_page(struct ctx *cx, struct vm_area_struct *vma, u64 h
 {
 	struct page *pt = pt_table(cx->m, pmd, idx);
 	struct mm_struct *mm = vma->vm_mm;
+	fl_lock_t *pmd_ptl = pmd_lockptr(cx, mm, pmd), *pte_ptl = pte_lockptr(cx, mm, pt);
 
 	/* Who walks the reverse map must find either all of the small pages or the huge one. */
 	down_write(cx, &vma->anon_vma->root->rwsem);
-	spin_lock(cx, &mm->page_table_lock);
+	double_pt_lock(cx, pmd_ptl, pte_ptl);
 	set_pmd(pmd, idx, 0);
 	flush_tlb_range(cx, mm, haddr, haddr + hpage_size(cx->m));
 	collapse_copy(cx, mm, pt, huge);
 	map_new_huge_page(cx, vma, haddr, pmd, idx, huge);
-	pgtable_trans_huge_deposit(cx, mm, pt);
-	spin_unlock(cx, &mm->page_table_lock);
+	pgtable_trans_huge_deposit(cx, mm, pmd, pt);
+	double_pt_unlock(cx, pmd_ptl, pte_ptl);
 	up_write(cx, &vma->anon_vma->root->rwsem);
 }
 

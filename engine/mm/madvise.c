@@ -134,7 +134,7 @@ static int madvise_dontneed(struct ctx *cx, struct vm_area_struct *vma,
 	return 0;
 }
 
-/* Locks: page_table_lock. */
+/* Locks: pte_lockptr(). */
 static void madvise_free_pte(struct ctx *cx, struct mm_struct *mm, struct page *pt,
 			     unsigned int idx)
 {
@@ -186,10 +186,10 @@ static int madvise_free(struct ctx *cx, struct vm_area_struct *vma, struct vm_ar
 					 hpage_size(cx->m) - (addr & (hpage_size(cx->m) - 1)));
 		if (!pt || !pt->nr_entries)
 			continue;
-		spin_lock(cx, &mm->page_table_lock);
+		spin_lock(cx, pte_lockptr(cx, mm, pt));
 		for (u64 off = 0; off < extent; off += PAGE_SIZE)
 			madvise_free_pte(cx, mm, pt, pt_index(&cx->m->geo, PT_PTE, addr + off));
-		spin_unlock(cx, &mm->page_table_lock);
+		spin_unlock(cx, pte_lockptr(cx, mm, pt));
 	}
 	/* The next store has to mark its entry again. */
 	flush_tlb_range(cx, mm, start, end);

@@ -116,8 +116,8 @@ static int copy_pte_range(struct ctx *cx, struct mm_struct *dst_mm, struct mm_st
 		s64 rss[NR_MM_COUNTERS] = {0};
 
 		slot = 0;
-		spin_lock(cx, &dst_mm->page_table_lock);
-		spin_lock_nested(cx, &src_mm->page_table_lock);
+		spin_lock(cx, pte_lockptr(cx, dst_mm, dst_pt));
+		spin_lock_nested(cx, pte_lockptr(cx, src_mm, src_pt));
 		for (; addr < end && left; addr += PAGE_SIZE) {
 			unsigned int idx = pt_index(&cx->m->geo, PT_PTE, addr);
 
@@ -129,9 +129,9 @@ static int copy_pte_range(struct ctx *cx, struct mm_struct *dst_mm, struct mm_st
 				break;
 			left--;
 		}
-		spin_unlock(cx, &src_mm->page_table_lock);
+		spin_unlock(cx, pte_lockptr(cx, src_mm, src_pt));
 		add_mm_rss_vec(dst_mm, rss);
-		spin_unlock(cx, &dst_mm->page_table_lock);
+		spin_unlock(cx, pte_lockptr(cx, dst_mm, dst_pt));
 		/* Without the locks it can wait for the page; then the same entry once more. */
 		if (slot &&
 		    add_swap_count_continuation(cx, slot, SITE_copy_pte_range_cont, GFP_KERNEL))
@@ -226,11 +226,11 @@ int remap_pfn_range(struct ctx *cx, struct vm_area_struct *vma, u64 addr, const 
 		STEP(cx);
 		if (!pt)
 			return -ENOMEM;
-		spin_lock(cx, &mm->page_table_lock);
+		spin_lock(cx, pte_lockptr(cx, mm, pt));
 		BUG_ON(cx, !pte_none(pt_get(pt, idx)));
 		pt_set(pt, idx,
 		       ((page->pfn + i) << PAGE_SHIFT) | vma->vm_page_prot | _PAGE_SPECIAL);
-		spin_unlock(cx, &mm->page_table_lock);
+		spin_unlock(cx, pte_lockptr(cx, mm, pt));
 	}
 	return 0;
 }
@@ -244,7 +244,7 @@ static u64 zap_pte_batch(struct ctx *cx, struct mmu_gather *tlb, struct page *pt
 	s64 rss[NR_MM_COUNTERS] = {0};
 	bool force_flush = false;
 
-	spin_lock(cx, &mm->page_table_lock);
+	spin_lock(cx, pte_lockptr(cx, mm, pt));
 	while (addr < end && pt->nr_entries) {
 		unsigned int idx = pt_index(&cx->m->geo, PT_PTE, addr);
 		pte_t pte = pt_get(pt, idx);
@@ -286,7 +286,7 @@ static u64 zap_pte_batch(struct ctx *cx, struct mmu_gather *tlb, struct page *pt
 	 */
 	if (force_flush)
 		tlb_flush_mmu_tlbonly(cx, tlb);
-	spin_unlock(cx, &mm->page_table_lock);
+	spin_unlock(cx, pte_lockptr(cx, mm, pt));
 	if (force_flush)
 		tlb_flush_mmu_free(cx, tlb);
 	return addr;
@@ -529,7 +529,7 @@ static u64 change_pte_range(struct ctx *cx, struct mm_struct *mm, struct page *p
 	unsigned int left = pt->nr_entries;
 	u64 pages = 0;
 
-	spin_lock(cx, &mm->page_table_lock);
+	spin_lock(cx, pte_lockptr(cx, mm, pt));
 	for (; addr < end && left; addr += PAGE_SIZE) {
 		unsigned int idx = pt_index(&cx->m->geo, PT_PTE, addr);
 		pte_t pte = pt_get(pt, idx);
@@ -546,7 +546,7 @@ static u64 change_pte_range(struct ctx *cx, struct mm_struct *mm, struct page *p
 		pt_set(pt, idx, pte);
 		pages++;
 	}
-	spin_unlock(cx, &mm->page_table_lock);
+	spin_unlock(cx, pte_lockptr(cx, mm, pt));
 	return pages;
 }
 

@@ -45,10 +45,12 @@ static void move_ptes(struct ctx *cx, const struct move *mv, struct page *old_pt
 		      struct page *new_pt, u64 new_addr, u64 extent)
 {
 	const struct pt_geometry *geo = &cx->m->geo;
+	fl_lock_t *old_ptl = pte_lockptr(cx, mv->mm, old_pt);
+	fl_lock_t *new_ptl = pte_lockptr(cx, mv->mm, new_pt);
 	bool force_flush = false;
 
 	take_rmap_locks(cx, mv);
-	spin_lock(cx, &mv->mm->page_table_lock);
+	double_pt_lock(cx, old_ptl, new_ptl);
 	for (u64 off = 0; off < extent && old_pt->nr_entries; off += PAGE_SIZE) {
 		unsigned int from = pt_index(geo, PT_PTE, old_addr + off);
 		unsigned int to = pt_index(geo, PT_PTE, new_addr + off);
@@ -66,7 +68,7 @@ static void move_ptes(struct ctx *cx, const struct move *mv, struct page *old_pt
 	/* Under the lock: who finds the entry at its new place may free its page (B-09). */
 	if (force_flush)
 		flush_tlb_range(cx, mv->mm, old_addr, old_addr + extent);
-	spin_unlock(cx, &mv->mm->page_table_lock);
+	double_pt_unlock(cx, old_ptl, new_ptl);
 	drop_rmap_locks(cx, mv);
 }
 

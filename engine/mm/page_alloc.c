@@ -180,6 +180,7 @@ static void free_pages_check(struct ctx *cx, const struct page *page)
 	BUG_ON(cx, page->nr_entries != 0);
 	BUG_ON(cx, page->mlocked);
 	BUG_ON(cx, page->ptl);
+	BUG_ON(cx, page->pmd_huge_pte);
 	BUG_ON(cx, page->pgd_user);
 	BUG_ON(cx, page->pt_mm);
 	BUG_ON(cx, page->cache_node.linked);

@@ -300,7 +300,7 @@ static int try_to_unmap_one(struct ctx *cx, struct page *page, struct vm_area_st
 
 	if (!pt)
 		return 0;
-	spin_lock(cx, &mm->page_table_lock);
+	spin_lock(cx, pte_lockptr(cx, mm, pt));
 	pte = pt_get(pt, idx);
 	if (!pte_present(pte) || pte_pfn(pte) != page->pfn)
 		goto out_unmap;
@@ -319,7 +319,7 @@ static int try_to_unmap_one(struct ctx *cx, struct page *page, struct vm_area_st
 	page_remove_rmap(cx, page);
 	put_page(cx, page);
 out_unmap:
-	spin_unlock(cx, &mm->page_table_lock);
+	spin_unlock(cx, pte_lockptr(cx, mm, pt));
 	return ret;
 }
 
@@ -390,14 +390,14 @@ static void discard_one(struct ctx *cx, struct page *page, struct vm_area_struct
 {
 	struct mm_struct *mm = vma->vm_mm;
 
-	spin_lock(cx, &mm->page_table_lock);
+	spin_lock(cx, pte_lockptr(cx, mm, pt));
 	pt_set(pt, idx, 0);
 	flush_tlb_page(cx, mm, vma->vm_start + ((page->index - vma->vm_pgoff) << PAGE_SHIFT));
 	update_hiwater_rss(mm);
 	mm->rss_stat[MM_ANONPAGES]--;
 	page_remove_rmap(cx, page);
 	put_page(cx, page);
-	spin_unlock(cx, &mm->page_table_lock);
+	spin_unlock(cx, pte_lockptr(cx, mm, pt));
 }
 
 bool try_to_discard(struct ctx *cx, struct page *page)

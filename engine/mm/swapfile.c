@@ -454,14 +454,14 @@ static int unuse_pte(struct ctx *cx, struct vm_area_struct *vma, struct page *pt
 		return 0;
 	if (mem_cgroup_try_charge(cx, page, mm, SITE_swapoff_charge))
 		return -ENOMEM;
-	spin_lock(cx, &mm->page_table_lock);
+	spin_lock(cx, pte_lockptr(cx, mm, pt));
 	mm->rss_stat[MM_SWAPENTS]--;
 	mm->rss_stat[MM_ANONPAGES]++;
 	get_page(cx, page);
 	pt_set(pt, idx, mk_pte(page, vma->vm_page_prot) & ~_PAGE_ACCESSED);
 	page_add_anon_rmap(page, vma, addr, false);
 	swap_free(cx, slot);
-	spin_unlock(cx, &mm->page_table_lock);
+	spin_unlock(cx, pte_lockptr(cx, mm, pt));
 	return 0;
 }
 

@@ -52,7 +52,7 @@ static int mcopy_pte(struct ctx *cx, struct mcopy *mc, struct vm_area_struct *vm
 		return err;
 	if (!mc->zeropage && mem_cgroup_try_charge(cx, mc->page, mc->mm, SITE_uffd_charge))
 		return -ENOMEM;
-	spin_lock(cx, &mc->mm->page_table_lock);
+	spin_lock(cx, pte_lockptr(cx, mc->mm, pt));
 	if (!pte_none(pt_get(pt, idx))) {
 		err = -EEXIST;
 	} else if (mc->zeropage) {
@@ -61,7 +61,7 @@ static int mcopy_pte(struct ctx *cx, struct mcopy *mc, struct vm_area_struct *vm
 		set_new_anon_pte(cx, vma, mc->dst, pt, mc->page);
 		mc->page = NULL;
 	}
-	spin_unlock(cx, &mc->mm->page_table_lock);
+	spin_unlock(cx, pte_lockptr(cx, mc->mm, pt));
 	return err;
 }
 

@@ -414,7 +414,8 @@ static bool flip(struct world *w, const struct field *f, const struct before *b,
 
 static const char *const worlds[] = {
 	"cpus=2 vdso=1 cpumask_offstack=1",  "levels=3",   "levels=3 kernel_pmd=shared",
-	"paravirt=xen ptl_objects=1 cpus=2", "thp=always", "swap=16 swap_count_bits=2",
+	"paravirt=xen ptl_objects=1 cpus=2", "thp=always", "thp=always split_ptlocks=1",
+	"swap=16 swap_count_bits=2",
 };
 
 /* Some object of some world is one in which the flip means something. */

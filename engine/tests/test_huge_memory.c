@@ -11,6 +11,9 @@ static const char *const machines[] = {
 	"thp=always levels=3 kernel_pmd=private ptl_objects=1",
 	"thp=always levels=3 kernel_pmd=shared",
 	"thp=always levels=5 ptl_objects=1",
+	"thp=always split_ptlocks=1",
+	"thp=always split_ptlocks=1 levels=2",
+	"thp=always split_ptlocks=1 levels=3 kernel_pmd=private ptl_objects=1",
 };
 
 struct huge {
@@ -47,9 +50,9 @@ static pte_t entry_of(struct huge *h, const struct mm_struct *mm, u64 addr)
 	return pmd ? pt_get(pmd, pt_index(geo, pmd_level(geo), addr)) : 0;
 }
 
-static u64 deposits(const struct mm_struct *mm)
+static u64 deposits_of(const struct page *first)
 {
-	const struct page *first = mm->pmd_huge_pte, *pt = first;
+	const struct page *pt = first;
 	u64 nr = 0;
 
 	for (; pt; nr++) {
@@ -60,11 +63,31 @@ static u64 deposits(const struct mm_struct *mm)
 	return nr;
 }
 
+/* Of the PMD table of addr, where those have their own. */
+static u64 deposits_at(struct huge *h, const struct mm_struct *mm, u64 addr)
+{
+	const struct page *pmd = pmd_lookup(h->b.m, mm, addr);
+
+	return pmd ? deposits_of(pmd->pmd_huge_pte) : 0;
+}
+
+static u64 deposits(struct huge *h, const struct mm_struct *mm)
+{
+	u64 nr = deposits_of(mm->pmd_huge_pte);
+
+	if (!split_pmd_ptlocks(h->b.m))
+		return nr;
+	assert_int_equal(nr, 0);
+	for (u64 addr = 0; addr < 0xc0000000u; addr += 0x40000000u)
+		nr += deposits_at(h, mm, addr);
+	return nr;
+}
+
 static void assert_mm(struct huge *h, const struct mm_struct *mm, s64 rss, u64 ptes, u64 deposited)
 {
 	assert_int_equal(mm->rss_stat[MM_ANONPAGES] - h->rss, rss);
 	assert_int_equal(mm->nr_ptes - h->ptes, ptes);
-	assert_int_equal(deposits(mm), deposited);
+	assert_int_equal(deposits(h, mm), deposited);
 	bench_check(&h->b);
 }
 
@@ -457,6 +480,40 @@ static void test_split_bug(void **state)
 	bench_abandon(&h.b);
 }
 
+/* From one PMD table to another, with its deposit where that is the table's. */
+static void test_move_between_tables(void **state)
+{
+	static const char *const both[] = {"thp=always", "thp=always split_ptlocks=1",
+					   "thp=always split_ptlocks=1 levels=3 ptl_objects=1"};
+	const u64 to = BASE + 0x40000000u;
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(both); i++) {
+		struct mm_struct *mm;
+		struct huge h;
+		bool split;
+
+		up(&h, both[i]);
+		mm = h.tsk->mm;
+		split = h.b.m->cfg.split_ptlocks;
+		bench_write(&h.b, BASE, 7);
+		bench_write(&h.b, BASE + h.size, 8);
+		assert_int_equal(sys_mremap(&h.b.cx, BASE, h.size, h.size,
+					    MREMAP_MAYMOVE | MREMAP_FIXED, to),
+				 to);
+		assert_true(pmd_trans_huge(entry_of(&h, mm, to)));
+		assert_mm(&h, mm, 2 * (s64)h.nr, 2, 2);
+		assert_int_equal(deposits_at(&h, mm, BASE), split ? 1 : 0);
+		assert_int_equal(deposits_at(&h, mm, to), split ? 1 : 0);
+		assert_int_equal(bench_read(&h.b, to), 7);
+		/* the table that is taken to split it is that one */
+		assert_int_equal(sys_munmap(&h.b.cx, to, PAGE_SIZE), 0);
+		assert_int_equal(deposits_at(&h, mm, to), 0);
+		assert_mm(&h, mm, 2 * (s64)h.nr - 1, 2, 1);
+		down(&h);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -469,6 +526,7 @@ int main(void)
 		cmocka_unit_test(test_cow_fallback),
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_move),
+		cmocka_unit_test(test_move_between_tables),
 		cmocka_unit_test(test_split_bug),
 		cmocka_unit_test(test_collapse),
 		cmocka_unit_test(test_madvise),

@@ -1164,6 +1164,25 @@ static void break_huge_deposits(struct world *w)
 	POKE(w, w->mm->pmd_huge_pte, NULL);
 }
 
+static void break_split_deposits(struct world *w)
+{
+	struct page *pmd = pmd_lookup(w->m, w->mm, fx_addr(1024));
+
+	POKE(w, pmd->pmd_huge_pte, NULL);
+}
+
+static void break_unsplit_deposits(struct world *w)
+{
+	struct page *pmd = pmd_lookup(w->m, w->mm, fx_addr(1024));
+
+	POKE(w, w->mm->pmd_huge_pte, pmd->pmd_huge_pte);
+}
+
+static void break_split_ptlock(struct world *w)
+{
+	POKE(w, table_of(w, w->mm, 0)->ptlock.writer, true);
+}
+
 static void break_huge_tail(struct world *w)
 {
 	struct page *page = pfn_to_page(w->m, pte_pfn(*huge_entry_of(w)) + 3);
@@ -1188,6 +1207,10 @@ static const struct breakage breakages[] = {
 	{"huge_in_vma", NULL, "inside one anonymous private VMA", NULL, break_huge_in_vma, true,
 	 "thp=always"},
 	{"huge_deposits", "mm#0", "2", "0", break_huge_deposits, true, "thp=always"},
+	{"huge_deposits", "mm#0", "2", "0", break_split_deposits, true,
+	 "thp=always split_ptlocks=1"},
+	{"huge_deposits", "mm#0", "0", "2", break_unsplit_deposits, true,
+	 "thp=always split_ptlocks=1"},
 	{"huge_tail", NULL, NULL, NULL, break_huge_tail, false, "thp=always"},
 	{"list_order", "mm#0 vma 0x20000000-0x20006000", "a start above that of the VMA before",
 	 "below or equal", break_list_order, true, NULL},
@@ -1317,6 +1340,8 @@ static const struct breakage breakages[] = {
 	{"mm_locks", "mm#0", "page_table_lock: free", "held", break_mm_locks, true, NULL},
 	{"mm_locks", "mm#0", "mmap_sem: free", "held", break_mm_read_lock, true, NULL},
 	{"mm_locks", NULL, "lock of the table: free", "held", break_ptl, true, "ptl_objects=1"},
+	{"mm_locks", NULL, "lock of the table: free", "held", break_split_ptlock, true,
+	 "split_ptlocks=1"},
 	{"mm_quiet", "mm#0", "no flush pending", "one pending", break_mm_quiet, true, NULL},
 	{"check_alerts", "machine", "0", "1", break_check_alerts, false, NULL},
 	{"file_refs", "file#0 of inode 1", "5", "4", break_file_refs, false, NULL},
@@ -1499,6 +1524,7 @@ static const char *const geometries[] = {
 	"levels=2",
 	"levels=5 paravirt=xen",
 	"thp=always",
+	"thp=always split_ptlocks=1",
 	"vdso=1",
 };
 

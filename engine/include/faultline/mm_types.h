@@ -166,6 +166,8 @@ struct page {
 	struct address_space *mapping; /* PAGE_FILE */
 	struct rb_node cache_node;     /* PAGE_FILE: in mapping->page_tree */
 	void *ptl;		       /* tables: lock object, with ptl_objects */
+	fl_lock_t ptlock;	       /* tables: the lock, with split_ptlocks and no such object */
+	struct page *pmd_huge_pte;     /* PMD tables with split_ptlocks: as of an mm without */
 	struct mm_struct *pt_mm;       /* pgd: its mm, while on the pgd_list */
 	struct page *pgd_user;	       /* pgd: second page, with paravirt=xen */
 	struct list_head lru;	       /* pgd_list, or the free list of descriptors */
@@ -459,7 +461,8 @@ struct mm_struct {
 	atomic_t mm_users; /* who may use the user mappings; 0 tears them down */
 	atomic_t mm_count; /* who needs the struct; all users together hold one */
 	u64 nr_ptes, nr_pmds;
-	struct page *pmd_huge_pte; /* newest of the PTE tables deposited, one for each huge entry */
+	struct page *pmd_huge_pte; /* newest of the PTE tables deposited, one for each huge entry;
+				      see huge_deposits() */
 	s32 map_count;
 	fl_lock_t page_table_lock;
 	fl_lock_t mmap_sem;
