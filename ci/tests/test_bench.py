@@ -21,8 +21,8 @@ class Bench(unittest.TestCase):
         r = bench("engine", "--json", "--vmas", "100,20000", "--rounds", "5")
         self.assertEqual(r.returncode, 0, r.stderr)
         rows = {x["name"]: x for x in map(json.loads, r.stdout.splitlines())}
-        self.assertEqual(list(rows), ["mmap_munmap.100", "mmap_munmap.20000", "fork_exit.vma",
-                                      "fork_exit.page"])
+        self.assertEqual(list(rows), ["mmap_munmap.100", "mmap_munmap.20000", "mmap_touch_munmap.100", "fork_exit.10",
+                                      "fork_exit.100", "fork_exit.1000", "fork_exit.vma", "fork_exit.page"])
         for row in rows.values():
             self.assertEqual(set(row), {"v", "type", "name", "value", "unit", "baseline", "ratio",
                                         "against"})

@@ -19,7 +19,8 @@
 
 struct host_job {
 	u64 vmas, pages; /* mapped; written, in one more VMA */
-	bool fork;	 /* a round is a fork and exit; else a batch of mmap and munmap */
+	bool fork;	 /* a round is a fork and exit; else a batch of mmap and munmap, */
+	bool touch;	 /* with a write between the two */
 };
 
 struct host {

@@ -23,14 +23,18 @@ static bool host_map(char *addr, u64 pages, int prot)
 		    0) == addr;
 }
 
-static double host_mmap_munmap(char *w, u64 vmas, u64 *seed)
+static double host_mmap_munmap(char *w, const struct host_job *job, u64 *seed)
 {
 	u64 start = bench_now();
 
 	for (u32 i = 0; i < BENCH_BATCH; i++) {
-		char *addr = w + bench_random(seed) % vmas * BENCH_STRIDE + PAGE_SIZE;
+		char *addr = w + bench_random(seed) % job->vmas * BENCH_STRIDE + PAGE_SIZE;
 
-		if (!host_map(addr, 1, PROT_READ | PROT_WRITE) || munmap(addr, PAGE_SIZE))
+		if (!host_map(addr, 1, PROT_READ | PROT_WRITE))
+			return -1;
+		if (job->touch)
+			*(volatile char *)addr = 1;
+		if (munmap(addr, PAGE_SIZE))
 			return -1;
 	}
 	return (double)(bench_now() - start) / BENCH_BATCH;
@@ -82,7 +86,7 @@ __attribute__((noreturn)) static void host_serve(const struct host_job *job, int
 	while (read(ask, &byte, 1) == 1) {
 		double ns = !ready	? -1
 			    : job->fork ? host_fork_exit()
-					: host_mmap_munmap(w, job->vmas, &seed);
+					: host_mmap_munmap(w, job, &seed);
 
 		if (write(answer, &ns, sizeof(ns)) != sizeof(ns))
 			break;

@@ -28,7 +28,9 @@ static const char help[] =
 	"       faultline bench sweep [OPTION...] [FILE...]\n"
 	"The engine, checks off, beside the host kernel doing the same:\n"
 	"  mmap_munmap.N   a page mapped into a random hole among N VMAs, and unmapped again\n"
-	"  fork_exit.vma   fork and exit of a process, per VMA that it has\n"
+	"  mmap_touch_munmap.N   the same, with a write between the two\n"
+	"  fork_exit.N     fork and exit of a process with N VMAs more than its image\n"
+	"  fork_exit.vma   the same, per VMA that it has\n"
 	"  fork_exit.page  the same, per page that it has written\n"
 	"\n"
 	"The allocator backends beside malloc, alloc:\n"
@@ -64,7 +66,10 @@ static const char help[] =
 	"  --ops N,...       sweep: lengths of the programs (default "
 	"50,100,200,400,800,1600,3200)\n"
 	"  --rounds N        rounds per figure, of which the least counts (default 15; sweep: 3)\n"
-	"  --allocator NAME  engine, sweep: the backend, malloc (default), arena, buddy or guard; "
+	"  --allocator NAME  engine, fuzz, sweep: the backend, malloc, arena, buddy or guard "
+	"(default\n"
+	"                    malloc; engine: arena, whose objects lie close as in a kernel's "
+	"slabs); "
 	"alloc:\n"
 	"                    one more, ./mine.so\n"
 	"  --json            JSON lines\n"
@@ -72,6 +77,7 @@ static const char help[] =
 	"Exit: 0, 2 usage, 3 environment.\n";
 
 #define HOST_MAX    50000u /* VMAs; the usual limit of the kernel is 65530 */
+#define TOUCH_VMAS  100u
 #define FORK_VMAS   2000u
 #define FORK_PAGES  4096u
 #define ENGINE_BASE ((u64)1 << 32)
@@ -145,15 +151,19 @@ static bool engine_populate(struct engine *e, u64 vmas)
 	return true;
 }
 
-static double engine_mmap_munmap(struct engine *e, u64 vmas, u64 *seed)
+static double engine_mmap_munmap(struct engine *e, const struct host_job *job, u64 *seed)
 {
 	u64 start = bench_now();
 
 	for (u32 i = 0; i < BENCH_BATCH; i++) {
-		u64 addr = ENGINE_BASE + bench_random(seed) % vmas * BENCH_STRIDE + PAGE_SIZE;
+		u64 addr = ENGINE_BASE + bench_random(seed) % job->vmas * BENCH_STRIDE + PAGE_SIZE;
+		u64 tag = 1;
 
-		if (!engine_map(e, addr, 1, PROT_READ | PROT_WRITE) ||
-		    sys_munmap(&e->cx, addr, PAGE_SIZE))
+		if (!engine_map(e, addr, 1, PROT_READ | PROT_WRITE))
+			return -1;
+		if (job->touch && access_user(&e->cx, addr, true, &tag) != ACCESS_OK)
+			return -1;
+		if (sys_munmap(&e->cx, addr, PAGE_SIZE))
 			return -1;
 	}
 	return (double)(bench_now() - start) / BENCH_BATCH;
@@ -226,13 +236,13 @@ static bool least(double *best, double round)
 }
 
 /* Both sides in turn. false: one of them could not. */
-static bool mmap_munmap_rounds(struct bench *b, u64 vmas, struct host *h, double *engine,
-			       double *host)
+static bool mmap_munmap_rounds(struct bench *b, const struct host_job *job, struct host *h,
+			       double *engine, double *host)
 {
 	u64 seed = 1;
 
 	for (u64 i = 0; i < b->rounds; i++) {
-		if (!least(engine, engine_mmap_munmap(&b->engine, vmas, &seed)))
+		if (!least(engine, engine_mmap_munmap(&b->engine, job, &seed)))
 			return false;
 		if (h && !least(host, host_round(h)))
 			return false;
@@ -240,33 +250,43 @@ static bool mmap_munmap_rounds(struct bench *b, u64 vmas, struct host *h, double
 	return true;
 }
 
+/* Of both in turn, the least; *host stays negative where the host is not asked. An exit code. */
+static int measure_mmap_munmap(struct bench *b, const struct host_job *job, double *engine,
+			       double *host)
+{
+	bool on_host = job->vmas <= HOST_MAX, ok;
+	struct host h = {0};
+
+	*engine = *host = -1;
+	if (!engine_boot(&b->engine, job->vmas) || !engine_populate(&b->engine, job->vmas)) {
+		say("bench: no memory for %" PRIu64 " VMAs", job->vmas);
+		engine_end(&b->engine);
+		return EXIT_ENV;
+	}
+	ok = !on_host || host_start(&h, job);
+	ok = ok && mmap_munmap_rounds(b, job, on_host ? &h : NULL, engine, host);
+	if (on_host)
+		host_stop(&h);
+	engine_end(&b->engine);
+	if (!ok)
+		say("bench: the host did not make %" PRIu64 " mappings", job->vmas);
+	return ok ? 0 : EXIT_ENV;
+}
+
 static int bench_mmap_munmap(struct bench *b)
 {
 	char name[64], before[64] = "";
-	double last = -1;
+	double last = -1, engine, host;
+	int status;
 
 	for (unsigned int i = 0; i < b->nr_sizes; i++) {
 		const struct host_job job = {.vmas = b->sizes[i]};
-		bool on_host = job.vmas <= HOST_MAX, ok;
-		double engine = -1, host = -1;
-		struct host h = {0};
 
-		if (!engine_boot(&b->engine, job.vmas) || !engine_populate(&b->engine, job.vmas)) {
-			say("bench: no memory for %" PRIu64 " VMAs", job.vmas);
-			engine_end(&b->engine);
-			return EXIT_ENV;
-		}
-		ok = !on_host || host_start(&h, &job);
-		ok = ok && mmap_munmap_rounds(b, job.vmas, on_host ? &h : NULL, &engine, &host);
-		if (on_host)
-			host_stop(&h);
-		engine_end(&b->engine);
-		if (!ok) {
-			say("bench: the host did not make %" PRIu64 " mappings", job.vmas);
-			return EXIT_ENV;
-		}
+		status = measure_mmap_munmap(b, &job, &engine, &host);
+		if (status)
+			return status;
 		snprintf(name, sizeof(name), "mmap_munmap.%" PRIu64, job.vmas);
-		if (on_host)
+		if (host >= 0)
 			print_row(b, name, engine, host, "host");
 		else
 			print_row(b, name, engine, last < 0 ? engine : last,
@@ -275,6 +295,19 @@ static int bench_mmap_munmap(struct bench *b)
 		snprintf(before, sizeof(before), "%s", name);
 	}
 	return 0;
+}
+
+static int bench_touch(struct bench *b)
+{
+	const struct host_job job = {.vmas = TOUCH_VMAS, .touch = true};
+	double engine, host;
+	char name[64];
+	int status = measure_mmap_munmap(b, &job, &engine, &host);
+
+	snprintf(name, sizeof(name), "mmap_touch_munmap.%" PRIu64, job.vmas);
+	if (!status)
+		print_row(b, name, engine, host, "host");
+	return status;
 }
 
 static bool fork_rounds(struct bench *b, const struct host_job *job, double *engine, double *host)
@@ -312,12 +345,36 @@ static int bench_fork_exit(struct bench *b, const char *name, const struct host_
 	return 0;
 }
 
+/* The whole of a fork and exit. */
+static int bench_forks(struct bench *b)
+{
+	static const u64 sizes[] = {10, 100, 1000};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		const struct host_job job = {.vmas = sizes[i], .fork = true};
+		double engine = -1, host = -1;
+		char name[64];
+
+		snprintf(name, sizeof(name), "fork_exit.%" PRIu64, job.vmas);
+		if (!fork_rounds(b, &job, &engine, &host)) {
+			say("bench: %s: fork failed", name);
+			return EXIT_ENV;
+		}
+		print_row(b, name, engine, host, "host");
+	}
+	return 0;
+}
+
 static int bench_engine(struct bench *b)
 {
 	const struct host_job vmas = {.vmas = FORK_VMAS, .fork = true};
 	const struct host_job pages = {.pages = FORK_PAGES, .fork = true};
 	int status = bench_mmap_munmap(b);
 
+	if (!status)
+		status = bench_touch(b);
+	if (!status)
+		status = bench_forks(b);
 	if (!status)
 		status = bench_fork_exit(b, "fork_exit.vma", &vmas, FORK_VMAS);
 	if (!status)
@@ -406,8 +463,8 @@ int cmd_bench(int argc, char **argv)
 	b.rounds = b.rounds ? b.rounds : 15;
 	if (!strcmp(what, "alloc"))
 		return bench_alloc(allocator, b.rounds, b.json);
-	if (allocator)
-		b.engine.alloc = fl_allocator_find(allocator);
+	if (allocator || !strcmp(what, "engine"))
+		b.engine.alloc = fl_allocator_find(allocator ? allocator : "arena");
 	if (!b.engine.alloc)
 		return usage_error("bench", "no allocator '%s'", allocator);
 	if (!strcmp(what, "fuzz"))
