@@ -65,16 +65,15 @@ class Copy:
 
     def restore(self):
         """Puts the original text back; files that did not change keep their time stamps."""
-        for name in SOURCES:
-            top = ROOT / name
-            for f in [top] if top.is_file() else sorted(p for p in top.rglob("*") if p.is_file()):
-                if "__pycache__" in f.parts:
-                    continue
-                to = self.src / f.relative_to(ROOT)
-                data = f.read_bytes()
-                if not to.is_file() or to.read_bytes() != data:
-                    to.parent.mkdir(parents=True, exist_ok=True)
-                    to.write_bytes(data)
+        wanted = {f.relative_to(ROOT) for name in SOURCES for f in [ROOT / name, *(ROOT / name).rglob("*")]
+                  if f.is_file() and "__pycache__" not in f.parts}
+        for gone in [f for f in self.src.rglob("*") if f.is_file() and f.relative_to(self.src) not in wanted]:
+            gone.unlink()
+        for name in wanted:
+            to, data = self.src / name, (ROOT / name).read_bytes()
+            if not to.is_file() or to.read_bytes() != data:
+                to.parent.mkdir(parents=True, exist_ok=True)
+                to.write_bytes(data)
 
     def plant(self, patch):
         """None, or why there is nothing to run."""
