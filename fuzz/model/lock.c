@@ -58,6 +58,24 @@ int m_populate(struct model *m, u32 space, u64 start, u64 end, bool ignore_error
 /* ---- marks ------------------------------------------------------------------------------------
  */
 
+void m_set_lock(struct model *m, u32 space, u64 start, u64 end, u32 bits)
+{
+	struct m_space *s = &m->space[space];
+
+	while (start < end) {
+		u32 i = m_find(s, start);
+		u64 next;
+
+		if (i == s->nr || s->area[i].start >= end)
+			return;
+		start = max_u64(start, s->area[i].start);
+		next = min_u64(end, s->area[i].end);
+		if (!(s->area[i].attr & M_SPECIAL))
+			m_change(m, space, start, next, M_LOCKBITS, bits);
+		start = next;
+	}
+}
+
 static int mark(struct model *m, u32 space, u64 start, u64 end, u32 bits)
 {
 	struct m_space *s = &m->space[space];
@@ -71,7 +89,7 @@ static int mark(struct model *m, u32 space, u64 start, u64 end, u32 bits)
 		if (!a)
 			return ENOMEM;
 		next = min_u64(end, a->end);
-		m_change(m, space, start, next, M_LOCKBITS, bits);
+		m_set_lock(m, space, start, next, bits);
 		start = next;
 	}
 	return 0;
@@ -132,8 +150,7 @@ struct m_result m_mlockall(struct model *m, u32 space, u32 flags)
 		return m_error(ENOMEM);
 	s->def = flags & MCL_FUTURE ? bits_of(flags) : 0;
 	if (flags & MCL_CURRENT || !(flags & MCL_FUTURE))
-		m_change(m, space, 0, UINT64_MAX, M_LOCKBITS,
-			 flags & MCL_CURRENT ? bits_of(flags) : 0);
+		m_set_lock(m, space, 0, UINT64_MAX, flags & MCL_CURRENT ? bits_of(flags) : 0);
 	if (flags & MCL_CURRENT)
 		m_populate(m, space, 0, m->cfg.task_size, true);
 	return m_error(0);
@@ -142,6 +159,6 @@ struct m_result m_mlockall(struct model *m, u32 space, u32 flags)
 struct m_result m_munlockall(struct model *m, u32 space)
 {
 	m->space[space].def = 0;
-	m_change(m, space, 0, UINT64_MAX, M_LOCKBITS, 0);
+	m_set_lock(m, space, 0, UINT64_MAX, 0);
 	return m_error(0);
 }

@@ -139,6 +139,8 @@ static int map_region(struct model *m, u32 space, struct m_area *a, bool shared_
 	} else if (a->obj != M_NONE && a->attr & M_SHARED && m->object[a->obj].sealed) {
 		return EPERM;
 	}
+	if (a->obj != M_NONE && m->object[a->obj].ring)
+		a->attr = (a->attr | M_DONTEXPAND) & ~(u32)M_LOCKBITS;
 	unmap(m, space, a->start, a->end);
 	m_insert(m, space, a);
 	return 0;
@@ -442,6 +444,8 @@ static int check_resize(struct model *m, u32 space, const struct move *mv, const
 		return EINVAL;
 	if (mv->new_len == mv->old_len)
 		return 0;
+	if (a->attr & M_DONTEXPAND)
+		return EFAULT;
 	if (a->attr & M_LOCKED && !may_lock(m, s, pages))
 		return EAGAIN;
 	if (!may_expand(m, s, a->attr, pages))
@@ -449,11 +453,17 @@ static int check_resize(struct model *m, u32 space, const struct move *mv, const
 	return a->attr & M_ACCOUNT && !m_may_commit(m, space, pages) ? ENOMEM : 0;
 }
 
-static void carry(struct model *m, u32 space, const struct move *mv, u64 to)
+/* 0, or EINVAL from the ring of a context that the space has not. */
+static int carry(struct model *m, u32 space, const struct move *mv, u64 to)
 {
 	struct m_space *s = space_of(m, space);
 	struct m_area a = *m_at(s, mv->addr);
 
+	if (a.obj != M_NONE && m->object[a.obj].ring) {
+		if (!m_has_ring(m, space, a.obj))
+			return EINVAL;
+		m_effect(m, (struct m_effect){M_CONTEXT_MOVE, space, a.obj, to, 0, 0});
+	}
 	if (a.obj != M_NONE)
 		a.off = m_object_page(&a, mv->addr);
 	a.start = to;
@@ -480,6 +490,7 @@ static void carry(struct model *m, u32 space, const struct move *mv, u64 to)
 	}
 	if (a.attr & M_LOCKED && mv->new_len > mv->old_len)
 		m_populate(m, space, to + mv->old_len, to + mv->new_len, true);
+	return 0;
 }
 
 static struct m_result remap_fixed(struct model *m, u32 space, struct move *mv, u64 to)
@@ -508,10 +519,9 @@ static struct m_result remap_fixed(struct model *m, u32 space, struct move *mv, 
 	else
 		mv->vma_start = max_u64(mv->vma_start, min_u64(to + mv->new_len, mv->addr));
 	err = check_resize(m, space, mv, m_at(s, mv->addr));
-	if (err)
-		return m_error(err);
-	carry(m, space, mv, to);
-	return m_value(to);
+	if (!err)
+		err = carry(m, space, mv, to);
+	return err ? m_error(err) : m_value(to);
 }
 
 /* Is the room behind it free? */
@@ -577,8 +587,8 @@ struct m_result m_mremap(struct model *m, u32 space, u64 addr, u64 old_len, u64 
 	to = m_place(m, s, 0, mv.new_len, a->obj == M_NONE ? MAP_PRIVATE | MAP_ANONYMOUS : 0);
 	if (to >= (u64)-4095)
 		return (struct m_result){M_ERRNO, (s64)to};
-	carry(m, space, &mv, to);
-	return m_value(to);
+	err = carry(m, space, &mv, to);
+	return err ? m_error(err) : m_value(to);
 }
 
 /* ---- madvise ----------------------------------------------------------------------------------
@@ -611,7 +621,7 @@ bool m_knows_advice(u64 advice)
 u32 m_advised(u64 advice, u32 attr)
 {
 	/* ignored where it does not fit */
-	if (advice == MADV_MERGEABLE && attr & (M_SHARED | M_MAYSHARE))
+	if (advice == MADV_MERGEABLE && attr & (M_SHARED | M_MAYSHARE | M_SPECIAL))
 		return attr;
 	for (size_t i = 0; i < ARRAY_SIZE(advised); i++)
 		if (advised[i].advice == advice)
@@ -652,7 +662,11 @@ static int advise(struct model *m, u32 space, u64 start, u64 end, u64 advice)
 		return punch(m, a, start, end);
 	case MADV_HUGEPAGE:
 	case MADV_NOHUGEPAGE:
-		if (a->attr & (M_SHARED | M_MAYSHARE))
+		if (a->attr & (M_SHARED | M_MAYSHARE | M_SPECIAL))
+			return EINVAL;
+		break;
+	case MADV_DODUMP:
+		if (a->attr & M_SPECIAL)
 			return EINVAL;
 		break;
 	default:

@@ -43,11 +43,13 @@ enum m_attr {
 	M_HUGE = 1 << 18,
 	M_NOHUGE = 1 << 19,
 	M_MERGEABLE = 1 << 20,
-	M_FOREIGN = 1 << 21, /* has a property that is not modelled */
+	M_DONTEXPAND = 1 << 21,
+	M_FOREIGN = 1 << 22, /* has a property that is not modelled */
 };
+#define M_SPECIAL  M_DONTEXPAND /* the kernel's: never locked, nor one with its neighbours */
 #define M_RWX	   (M_READ | M_WRITE | M_EXEC)
 #define M_LOCKBITS (M_LOCKED | M_ONFAULT)
-extern const char *const m_attr_names[22];
+extern const char *const m_attr_names[23];
 
 #define M_NONE UINT32_MAX
 
@@ -75,6 +77,7 @@ struct m_pages {
 /* A file, or what is behind shared anonymous memory. */
 struct m_object {
 	bool used, open, anon, noreserve, sealed;
+	bool ring;	      /* of a context: open as long as that lives */
 	u32 mode;	      /* 1 read, 2 write, 4 execute, as opened */
 	u64 ino;	      /* files: part of their first content */
 	u64 size, backed;     /* pages; from backed on they begin as zeroes */
@@ -105,6 +108,14 @@ struct m_task {
 	u32 waiter;	     /* task that waits for this one, or M_NONE */
 };
 
+/* A context of asynchronous I/O. */
+struct m_context {
+	bool used;
+	u32 space, slot, obj;
+	u64 id, len; /* where the ring was mapped, by which users name it; bytes */
+	u64 max_reqs, places, reqs;
+};
+
 /* What happened to an operation. */
 enum m_kind {
 	M_OK,
@@ -125,7 +136,8 @@ struct m_config {
 	u64 levels, mem, swap, overcommit, overcommit_ratio;
 	u64 limit_as, limit_data, limit_stack, limit_memlock, max_tasks, limit_nproc, pid_max, cpus;
 	bool modern; /* linux-6.18 */
-	bool stack_guard, ldt, ksm;
+	bool stack_guard, ldt, ksm, aio;
+	u64 aio_max_nr;
 	bool thp; /* huge pages bring more than was asked for */
 	/* follow from levels */
 	u64 task_size, window, top, base, legacy;
@@ -140,6 +152,10 @@ enum m_effect_kind {
 	M_STORE,    /* tag `to` into the page of start */
 	M_TOUCH,    /* page of start is looked at */
 	M_ADOPT,    /* M_ACCOUNT of [start, end) is the engine's choice */
+	M_CONTEXT,  /* the object is the ring, at [start, end), of a context for `to` requests */
+	M_CONTEXT_END,
+	M_CONTEXT_MOVE, /* to start */
+	M_REQUESTS,	/* its context has `to` of them in flight */
 };
 struct m_effect {
 	enum m_effect_kind kind;
@@ -158,6 +174,8 @@ struct model {
 	u32 nr_spaces, max_spaces;
 	struct m_object *object;
 	u32 nr_objects, max_objects;
+	struct m_context *context;
+	u32 nr_contexts, max_contexts;
 	struct m_task *task;
 	u32 nr_tasks, alive; /* nr_tasks: names */
 	struct m_pin pin[M_SLOTS];
@@ -248,6 +266,9 @@ u64 m_content(const struct model *m, u32 space, u64 addr);
 /* What page nr of an object holds. */
 u64 m_object_content(const struct m_object *o, u64 nr);
 
+/* One that is not used, or NULL. */
+struct m_context *m_context_room(struct model *m);
+
 void m_effect(struct model *m, struct m_effect e);
 /*
  * Takes the effects; `present`, if not NULL, is asked which of the pages to be fetched were, and
@@ -300,6 +321,26 @@ int m_grow_stack(struct model *m, u32 space, u64 addr, u64 vma_end);
 /* Fetches [start, end): 0, or -EFAULT and the effects up to there. Errors skip what they are in. */
 int m_populate(struct model *m, u32 space, u64 start, u64 end, bool ignore_errors);
 bool m_is_guard_page(const struct model *m, const struct m_space *s, u32 i, u64 addr);
+
+/* [start, end) is mapped, and gets these M_LOCKBITS, but for what is never locked. */
+void m_set_lock(struct model *m, u32 space, u64 start, u64 end, u32 bits);
+
+/* ---- aio.c ------------------------------------------------------------------------------------
+ */
+
+struct m_result m_io_setup(struct model *m, u32 space, u64 nr, u64 where);
+/* unmaps: its ring as well */
+struct m_result m_io_destroy(struct model *m, u32 space, u64 id, bool unmaps);
+struct m_result m_io_submit(struct model *m, u32 space, u64 id, u64 nr);
+struct m_result m_io_getevents(struct model *m, u32 space, u64 id, u64 nr);
+/* Effects, at once. */
+struct m_context *m_new_context(struct model *m, u32 space, u32 obj, u64 id, u64 len, u64 max);
+void m_end_context(struct model *m, u32 obj);
+void m_end_contexts(struct model *m, u32 space);
+void m_set_requests(struct model *m, u32 obj, u64 reqs);
+void m_move_context(struct model *m, u32 obj, u64 id);
+/* Is the object the ring of a context of this space? */
+bool m_has_ring(struct model *m, u32 space, u32 obj);
 
 /* ---- task.c -----------------------------------------------------------------------------------
  */

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const m_attr_names[22] = {
-	"r",	      "w",	    "x",	 "shared",   "mayread", "maywrite",
-	"mayexec",    "mayshare",   "growsdown", "image",    "locked",	"onfault",
-	"sequential", "random",	    "dontfork",	 "dontdump", "account", "noreserve",
-	"hugepage",   "nohugepage", "mergeable", "foreign",
+const char *const m_attr_names[23] = {
+	"r",	      "w",	    "x",	 "shared",     "mayread", "maywrite",
+	"mayexec",    "mayshare",   "growsdown", "image",      "locked",  "onfault",
+	"sequential", "random",	    "dontfork",	 "dontdump",   "account", "noreserve",
+	"hugepage",   "nohugepage", "mergeable", "dontexpand", "foreign",
 };
 
 /* Makes room for one more; false: there is none. */
@@ -365,6 +365,7 @@ void m_put_space(struct model *m, u32 space)
 
 	if (--s->users)
 		return;
+	m_end_contexts(m, space);
 	m_clear(m, space, 0, UINT64_MAX);
 	empty_space(m, s);
 	m_sweep_objects(m);
@@ -384,6 +385,20 @@ u32 m_new_object(struct model *m)
 	}
 	m->object[i].used = true;
 	return i;
+}
+
+struct m_context *m_context_room(struct model *m)
+{
+	u32 i = 0;
+
+	while (i < m->nr_contexts && m->context[i].used)
+		i++;
+	if (i == m->nr_contexts) {
+		if (!grow(m, &m->context, i, &m->max_contexts, sizeof(*m->context)))
+			return NULL;
+		m->nr_contexts++;
+	}
+	return &m->context[i];
 }
 
 void m_free_object(struct model *m, u32 obj)
@@ -609,6 +624,18 @@ void m_accept(struct model *m, m_present_fn present, m_present_fn account, void 
 			break;
 		case M_ADOPT:
 			break;
+		case M_CONTEXT:
+			m_new_context(m, e->space, e->obj, e->start, e->end - e->start, e->to);
+			break;
+		case M_CONTEXT_END:
+			m_end_context(m, e->obj);
+			break;
+		case M_CONTEXT_MOVE:
+			m_move_context(m, e->obj, e->start);
+			break;
+		case M_REQUESTS:
+			m_set_requests(m, e->obj, e->to);
+			break;
 		}
 	}
 	m->nr_effects = 0;
@@ -658,7 +685,7 @@ static void empty(struct model *m)
 	for (u32 i = 0; i < m->nr_objects; i++)
 		if (m->object[i].used)
 			m_free_object(m, i);
-	m->nr_effects = m->nr_saved = 0;
+	m->nr_effects = m->nr_saved = m->nr_contexts = 0;
 	m->dead = false;
 	m->account = 0;
 	m->alive = 0;
@@ -714,6 +741,7 @@ void m_free(struct model *m)
 	}
 	free(m->space);
 	free(m->object);
+	free(m->context);
 	free(m->task);
 	free(m->saved);
 	free(m->effect);
@@ -737,6 +765,12 @@ void m_copy(struct model *to, const struct model *from)
 	to->next_ino = from->next_ino;
 	to->account = from->account;
 	to->lost = from->lost;
+	for (u32 i = 0; i < from->nr_contexts; i++) {
+		struct m_context *c = from->context[i].used ? m_context_room(to) : NULL;
+
+		if (c)
+			*c = from->context[i];
+	}
 	for (u32 i = 0; i < from->nr_objects; i++) {
 		const struct m_object *o = &from->object[i];
 		struct m_pages pages;

@@ -253,6 +253,80 @@ static void test_copy(void **state)
 	drop(a);
 }
 
+/* A context is found by the number in its ring, by its own space and at its own address. */
+static void test_contexts(void **state)
+{
+	struct m_config cfg = usual;
+	struct alone *a;
+	u64 w = 0x50000000, first, second;
+
+	(void)state;
+	cfg.aio = true;
+	cfg.aio_max_nr = 200;
+	a = make(&cfg);
+	map(a, w, 4, RW, ANON | MAP_FIXED, M_NONE);
+	first = (u64)did(a, m_io_setup(&a->m, a->space, 100, w)).value;
+	assert_int_equal(load(a, a->space, w).value, first);
+	assert_int_equal((u32)load(a, a->space, first).value, 0);
+	assert_true(m_at(&a->m.space[a->space], first)->attr & M_DONTEXPAND);
+	/* the place is taken; then the quota is; then there is one */
+	assert_int_equal(did(a, m_io_setup(&a->m, a->space, 1, w)).value, -EINVAL);
+	assert_int_equal(did(a, m_io_setup(&a->m, a->space, 101, w + P(1))).value, -EAGAIN);
+	assert_int_equal(load(a, a->space, w + P(1)).value, 0);
+	second = (u64)did(a, m_io_setup(&a->m, a->space, 100, w + P(1))).value;
+	assert_int_equal((u32)load(a, a->space, second).value, 1);
+
+	/* 100 times 2 and 2 more are two pages: 255 events, one of which stays empty */
+	assert_int_equal(did(a, m_io_submit(&a->m, a->space, first, 250)).value, 250);
+	assert_int_equal(did(a, m_io_submit(&a->m, a->space, first, 250)).value, 4);
+	assert_int_equal(did(a, m_io_submit(&a->m, a->space, first, 1)).value, -EAGAIN);
+	assert_int_equal(did(a, m_io_getevents(&a->m, a->space, first, 255)).value, 254);
+
+	/* who inherits the ring has no context, and may not move it */
+	assert_int_equal(m_fork(&a->m, 0, 1, 0, false).value, 1);
+	assert_int_equal(did(a, m_io_destroy(&a->m, a->m.task[1].space, first, true)).value,
+			 -EINVAL);
+	assert_int_equal(did(a, m_mremap(&a->m, a->m.task[1].space, first, P(2), P(2),
+					 MREMAP_MAYMOVE | MREMAP_FIXED, w + P(8)))
+				 .value,
+			 -EINVAL);
+	/* whose it is finds it where it is now */
+	a->m.in.vma_start = first;
+	a->m.in.vma_end = first + P(2);
+	did(a,
+	    m_mremap(&a->m, a->space, first, P(2), P(2), MREMAP_MAYMOVE | MREMAP_FIXED, w + P(8)));
+	assert_int_equal(did(a, m_io_submit(&a->m, a->space, first, 1)).value, -EINVAL);
+	assert_int_equal(did(a, m_io_submit(&a->m, a->space, w + P(8), 1)).value, 1);
+	assert_int_equal(did(a, m_io_destroy(&a->m, a->space, w + P(8), true)).value, 0);
+	assert_null(m_at(&a->m.space[a->space], w + P(8)));
+	assert_int_equal(load(a, a->m.task[1].space, first).kind, M_SIGBUS);
+	m_exit(&a->m, 1);
+	drop(a);
+}
+
+static void test_context_taken_back(void **state)
+{
+	struct m_config cfg = usual;
+	u64 w = 0x50000000, ring;
+	struct alone *a;
+
+	(void)state;
+	cfg.aio = true;
+	cfg.aio_max_nr = 100;
+	a = make(&cfg);
+	map(a, w, 4, RW, ANON | MAP_FIXED, M_NONE);
+	m_save(&a->m, a->space);
+	ring = (u64)m_io_setup(&a->m, a->space, 100, w).value;
+	assert_non_null(m_at(&a->m.space[a->space], ring));
+	m_rollback(&a->m);
+	assert_null(m_at(&a->m.space[a->space], ring));
+	assert_int_equal(load(a, a->space, w).value, 0);
+	assert_int_equal(did(a, m_io_setup(&a->m, a->space, 100, w)).value, ring);
+	for (u32 i = 1; i < a->m.nr_objects; i++)
+		assert_false(a->m.object[i].used);
+	drop(a);
+}
+
 /* ---- beside an engine that somebody has changed by hand ---------------------------------------
  */
 
@@ -588,6 +662,8 @@ int main(void)
 		cmocka_unit_test(test_move_and_break),
 		cmocka_unit_test(test_taken_back),
 		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_contexts),
+		cmocka_unit_test(test_context_taken_back),
 		cmocka_unit_test(test_each_difference_is_found),
 		cmocka_unit_test(test_unchanged_engine_agrees),
 		cmocka_unit_test(test_no_model),

@@ -9,13 +9,17 @@ static const struct {
 	u32 vm;
 	u32 attr;
 } vm_attrs[] = {
-	{VM_READ, M_READ},	     {VM_WRITE, M_WRITE},	{VM_EXEC, M_EXEC},
-	{VM_SHARED, M_SHARED},	     {VM_MAYREAD, M_MAYREAD},	{VM_MAYWRITE, M_MAYWRITE},
-	{VM_MAYEXEC, M_MAYEXEC},     {VM_MAYSHARE, M_MAYSHARE}, {VM_GROWSDOWN, M_GROWSDOWN},
-	{VM_DENYWRITE, M_IMAGE},     {VM_LOCKED, M_LOCKED},	{VM_LOCKONFAULT, M_ONFAULT},
-	{VM_SEQ_READ, M_SEQUENTIAL}, {VM_RAND_READ, M_RANDOM},	{VM_DONTCOPY, M_DONTFORK},
-	{VM_DONTDUMP, M_DONTDUMP},   {VM_ACCOUNT, M_ACCOUNT},	{VM_NORESERVE, M_NORESERVE},
-	{VM_HUGEPAGE, M_HUGE},	     {VM_NOHUGEPAGE, M_NOHUGE}, {VM_MERGEABLE, M_MERGEABLE},
+	{VM_READ, M_READ},	     {VM_WRITE, M_WRITE},
+	{VM_EXEC, M_EXEC},	     {VM_SHARED, M_SHARED},
+	{VM_MAYREAD, M_MAYREAD},     {VM_MAYWRITE, M_MAYWRITE},
+	{VM_MAYEXEC, M_MAYEXEC},     {VM_MAYSHARE, M_MAYSHARE},
+	{VM_GROWSDOWN, M_GROWSDOWN}, {VM_DENYWRITE, M_IMAGE},
+	{VM_LOCKED, M_LOCKED},	     {VM_LOCKONFAULT, M_ONFAULT},
+	{VM_SEQ_READ, M_SEQUENTIAL}, {VM_RAND_READ, M_RANDOM},
+	{VM_DONTCOPY, M_DONTFORK},   {VM_DONTDUMP, M_DONTDUMP},
+	{VM_ACCOUNT, M_ACCOUNT},     {VM_NORESERVE, M_NORESERVE},
+	{VM_HUGEPAGE, M_HUGE},	     {VM_NOHUGEPAGE, M_NOHUGE},
+	{VM_MERGEABLE, M_MERGEABLE}, {VM_DONTEXPAND, M_DONTEXPAND},
 	{VM_SOFTDIRTY, 0},
 };
 
@@ -140,10 +144,11 @@ static void bind_object(struct compare *cmp, const struct m_area *want, struct m
 {
 	struct m_object *o;
 
-	if (want->obj == M_NONE || got->obj != M_NONE || !file || !file->f_inode->shmem)
+	if (want->obj == M_NONE || got->obj != M_NONE || !file)
 		return;
 	o = &cmp->m.object[want->obj];
-	if (o->anon && !o->engine) {
+	if (!o->engine && (o->anon || o->ring) && o->anon == file->f_inode->shmem &&
+	    o->ring == file->f_inode->aio_ring) {
 		o->engine = file;
 		got->obj = want->obj;
 	}

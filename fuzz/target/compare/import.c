@@ -46,6 +46,7 @@ static u32 import_file(struct target *t, const struct file *file, bool open)
 	o->anon = inode->shmem;
 	o->noreserve = inode->noreserve;
 	o->sealed = inode->sealed;
+	o->ring = inode->aio_ring;
 	o->mode = file->f_mode;
 	o->ino = inode->ino;
 	o->size = inode->size;
@@ -60,6 +61,31 @@ static u32 import_file(struct target *t, const struct file *file, bool open)
 		m_page_put(m, &o->pages, page->index, *(const u64 *)page->mem);
 	}
 	return obj;
+}
+
+static void import_contexts(struct target *t, u32 space, const struct mm_struct *mm)
+{
+	struct model *m = &t->cmp->m;
+	const struct kioctx_table *table = mm->ioctx_table;
+
+	for (u32 i = 0; table && i < table->nr; i++) {
+		const struct kioctx *ctx = table->table[i];
+		u32 obj = ctx ? import_file(t, ctx->aio_ring_file, true) : M_NONE;
+		struct m_context *c = obj == M_NONE ? NULL : m_context_room(m);
+
+		if (!c)
+			continue;
+		*c = (struct m_context){.used = true,
+					.space = space,
+					.slot = i,
+					.obj = obj,
+					.id = ctx->user_id,
+					.len = ctx->mmap_size,
+					.max_reqs = ctx->max_reqs,
+					.places = ctx->nr_events,
+					.reqs = (u64)atomic_read(&ctx->reqs.count) - 1};
+		m->object[obj].open = true;
+	}
 }
 
 static u32 import_space(struct target *t, struct mm_struct *mm)
@@ -98,6 +124,7 @@ static u32 import_space(struct target *t, struct mm_struct *mm)
 		}
 		m_insert(m, space, &a);
 	}
+	import_contexts(t, space, mm);
 	own.space = space;
 	fl_look_over(t->m, mm, 0, m->cfg.task_size, import_page, &own);
 	return space;

@@ -175,6 +175,14 @@ struct m_result cmp_run_op(struct target *t, const struct call *c)
 		return m_notify(m, task, a[0].val);
 	case OP_notifier_unregister:
 		return m_unnotify(m, a[0].val);
+	case OP_io_setup:
+		return m_io_setup(m, space, min_u64(a[0].val, UINT32_MAX), c->addr);
+	case OP_io_destroy:
+		return m_io_destroy(m, space, c->addr, true);
+	case OP_io_submit:
+		return m_io_submit(m, space, c->addr, a[1].val);
+	case OP_io_getevents:
+		return m_io_getevents(m, space, c->addr, a[1].val);
 	case OP_mm_pin:
 		return m_pin(m, task, a[0].val, a[1].val & 1);
 	case OP_mm_unpin:
@@ -211,6 +219,10 @@ bool cmp_changes_ranges(enum op_code code)
 	case OP_read:
 	case OP_write:
 	case OP_remap_file_pages:
+	case OP_io_setup:
+	case OP_io_destroy:
+	case OP_io_submit:
+	case OP_io_getevents:
 		return true;
 	default:
 		return false;

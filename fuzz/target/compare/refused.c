@@ -85,6 +85,8 @@ static u32 changed(const struct call *c, u32 attr)
 {
 	const struct arg *a = c->op->args;
 
+	if (attr & M_SPECIAL && c->op->code != OP_mprotect && c->op->code != OP_madvise)
+		return attr; /* never locked */
 	switch ((enum op_code)c->op->code) {
 	case OP_mprotect:
 		return (attr & ~(u32)M_RWX) | (a[2].val & M_RWX);
@@ -140,8 +142,8 @@ static void follow_prefix(struct target *t, const struct call *c, u32 space)
 		m_munlock(m, space, start, stop - start);
 		break;
 	default:
-		m_change(m, space, start, stop, M_LOCKBITS,
-			 c->op->code == OP_mlock ? M_LOCKED : cmp_lock_bits(c->op->args[2].val));
+		m_set_lock(m, space, start, stop,
+			   c->op->code == OP_mlock ? M_LOCKED : cmp_lock_bits(c->op->args[2].val));
 		m_populate(m, space, start, stop, true);
 		break;
 	}
@@ -191,6 +193,8 @@ static void follow_kept_source(struct target *t, const struct call *c, u32 space
 	a = *old;
 	if (a.obj != M_NONE)
 		a.off = m_object_page(&a, c->addr);
+	if (a.obj != M_NONE && m->object[a.obj].ring)
+		m_effect(m, (struct m_effect){M_CONTEXT_MOVE, space, a.obj, to, 0, 0});
 	a.start = to;
 	a.end = to + new_len;
 	if (c->op->args[3].val & MREMAP_FIXED) {
@@ -256,6 +260,26 @@ static bool follow_kept_destination(struct target *t, const struct call *c, u32 
 	return true;
 }
 
+/* What the look at the user's memory has brought stays, and whatever has been started or ended. */
+static bool follow_io(struct target *t, const struct call *c, u32 space, unsigned int k)
+{
+	struct model *m = &t->cmp->m;
+	u64 page = c->addr & PAGE_MASK;
+
+	if (k > 1)
+		return false;
+	if (k)
+		follow_stack(t, c, space);
+	if (c->out->kind != OUT_OK)
+		m_effect(m,
+			 (struct m_effect){M_POPULATE, space, M_NONE, page, page + PAGE_SIZE, 0});
+	else if (c->op->code == OP_io_destroy)
+		m_io_destroy(m, space, c->addr, false);
+	else if (c->op->code == OP_io_submit)
+		m_io_submit(m, space, c->addr, (u64)c->out->value);
+	return true;
+}
+
 /* Makes of the model's state the k-th other state that is allowed; false: there is none. */
 static bool follow(struct target *t, const struct call *c, u32 space, unsigned int k)
 {
@@ -289,6 +313,11 @@ static bool follow(struct target *t, const struct call *c, u32 space, unsigned i
 			return false;
 		follow_stack(t, c, space);
 		return true;
+	case OP_io_setup:
+	case OP_io_destroy:
+	case OP_io_submit:
+	case OP_io_getevents:
+		return follow_io(t, c, space, k);
 	case OP_mremap:
 		new_len = PAGE_ALIGN(a[2].val);
 		if (c->out->kind == OUT_OK) {
@@ -325,9 +354,11 @@ bool cmp_fits(struct target *t, u32 space)
 	return cmp_same_areas(t, space, s->engine, 0, t->cmp->m.cfg.task_size, NULL);
 }
 
-static bool locks_range(enum op_code code)
+/* May it have done more than its ranges show? Pages were fetched, a context was ended. */
+static bool does_more(enum op_code code)
 {
-	return code == OP_mlock || code == OP_mlock2;
+	return code == OP_mlock || code == OP_mlock2 || code == OP_io_setup ||
+	       code == OP_io_destroy || code == OP_io_submit || code == OP_io_getevents;
 }
 
 bool cmp_settle(struct target *t, const struct call *c, u32 space)
@@ -335,8 +366,7 @@ bool cmp_settle(struct target *t, const struct call *c, u32 space)
 	struct model *m = &t->cmp->m;
 
 	m_rollback(m);
-	/* of a range that was locked already its ranges do not show that it has some pages now */
-	if (!locks_range((enum op_code)c->op->code) && cmp_fits(t, space)) {
+	if (!does_more((enum op_code)c->op->code) && cmp_fits(t, space)) {
 		cmp_accept(t, true);
 		return true;
 	}

@@ -52,6 +52,8 @@ void compare_begin(struct target *t, const struct exec_image *image)
 		.stack_guard = c->stack_guard && c->profile == 0,
 		.ldt = c->ldt,
 		.ksm = c->ksm,
+		.aio = c->aio,
+		.aio_max_nr = c->aio_max_nr,
 		.thp = c->thp,
 	};
 

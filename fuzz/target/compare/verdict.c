@@ -155,6 +155,10 @@ void compare_before(struct target *t, const struct call *c)
 	case OP_mremap:
 	case OP_read:
 	case OP_write:
+	case OP_io_setup:
+	case OP_io_destroy:
+	case OP_io_submit:
+	case OP_io_getevents:
 		v = cmp->mm ? cmp_vma_above(cmp->mm, c->addr) : NULL;
 		break;
 	case OP_exec:
@@ -317,8 +321,9 @@ static void run_modelled(struct target *t, const struct call *c)
 		t->model.agreed++;
 		return;
 	}
-	/* a refusal makes no success; brk alone says it by another address */
-	if (refused && cmp->saved && (c->out->kind != OUT_OK || code == OP_brk) &&
+	/* a refusal makes no success, but where the value says how far it came */
+	if (refused && cmp->saved &&
+	    (c->out->kind != OUT_OK || code == OP_brk || code == OP_io_submit) &&
 	    cmp_settle(t, c, space)) {
 		t->model.followed++;
 		return;

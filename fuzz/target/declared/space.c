@@ -110,10 +110,6 @@ static bool same_fields(const struct change *c, u32 mm, u32 now)
 			if (mm == c->mm && c->whole_mm)
 				want = a->val;
 			break;
-		case OBS_mm_locked_vm:
-			if (mm == c->mm && c->kind != CHANGE_KILLED && !c->advised)
-				want = a->val;
-			break;
 		case OBS_mm_flags:
 		case OBS_mm_xol_vaddr:
 			if (mm == c->mm && c->probed)
@@ -132,11 +128,13 @@ static bool same_fields(const struct change *c, u32 mm, u32 now)
 		case OBS_mm_shared_vm:
 		case OBS_mm_exec_vm:
 		case OBS_mm_stack_vm:
+		case OBS_mm_locked_vm:
 		case OBS_mm_rss:
 			if (mm == c->mm && c->kind != CHANGE_KILLED && !c->advised)
 				want = a->val;
-			/* the page of a word, or of a ring */
-			if (b->field == OBS_mm_rss && (c->rings_go || wants_tid(c, mm)))
+			/* the page of a word, and the stack that has grown for it; that of a ring
+			 */
+			if (wants_tid(c, mm) || (b->field == OBS_mm_rss && c->rings_go))
 				want = a->val;
 			break;
 		default:
@@ -317,6 +315,19 @@ static bool same_policy(struct change *c, bool in_range, const struct area *b, c
 	return a->policy == b->policy;
 }
 
+/* Has the stack grown to such a word, or by a guard page to one page more? */
+static bool grown_for_tid(const struct change *c, u32 mm, const struct area *a)
+{
+	for (u32 i = 0; i < c->nr_tids && a->flags & VM_GROWSDOWN; i++) {
+		u64 page = c->tids[i].addr & PAGE_MASK;
+
+		if (c->tids[i].mm == mm && page < a->end && a->start <= page &&
+		    a->start + PAGE_SIZE >= page)
+			return true;
+	}
+	return false;
+}
+
 /* The piece of before that begins at addr, against what is there after. */
 static bool same_piece(struct change *c, u32 mm, const struct area *b, u64 addr)
 {
@@ -330,6 +341,8 @@ static bool same_piece(struct change *c, u32 mm, const struct area *b, u64 addr)
 		return moved_piece(c, a);
 	if (is_cut(c, mm, addr))
 		return !a;
+	if (!b && a && c->kind == CHANGE_KILLED)
+		return grown_for_tid(c, mm, a);
 	if (!a || !b)
 		return !a && !b;
 	if (!paired(c->files, c->max_file, b->file, a->file) || b->special != a->special ||
