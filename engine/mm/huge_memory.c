@@ -601,7 +601,7 @@ void khugepaged_scan(struct ctx *cx)
 
 int hugepage_madvise(struct ctx *cx, const struct vm_area_struct *vma, u32 *vm_flags, u32 advice)
 {
-	if (*vm_flags & (VM_SPECIAL | VM_SHARED | VM_MAYSHARE))
+	if (*vm_flags & (VM_SPECIAL | VM_SHARED | VM_MAYSHARE) && !differs(cx, DIFF_huge_any))
 		return -EINVAL;
 	*vm_flags &= ~(VM_HUGEPAGE | VM_NOHUGEPAGE);
 	if (advice == MADV_NOHUGEPAGE) {

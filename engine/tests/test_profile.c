@@ -1148,6 +1148,21 @@ static s64 hugepage_shared(struct fixture *fx)
 	return advise(fx, 0, 1, MADV_HUGEPAGE);
 }
 
+static s64 nohugepage_shared(struct fixture *fx)
+{
+	map_shared(fx, 0, 1, NULL, 0);
+	return advise(fx, 0, 1, MADV_NOHUGEPAGE);
+}
+
+/* The page for stepping out of line; no huge page ever comes of it. */
+static s64 hugepage_special(struct fixture *fx)
+{
+	s64 addr = uprobe_step(&fx->cx);
+
+	assert_true(addr > 0);
+	return sys_madvise(&fx->cx, (u64)addr & PAGE_MASK, PAGE_SIZE, MADV_HUGEPAGE);
+}
+
 static s64 advice_of_later(struct fixture *fx)
 {
 	static const u32 later[] = {18, 19, 20, 21, 22, 23, 24, 25, 102, 103};
@@ -1251,6 +1266,9 @@ static const struct {
 	{"madvise(FREE)", free_plain, {-EINVAL, 0}},
 	{"madvise(FREE) of shared memory", free_shared, {-EINVAL, -EINVAL}},
 	{"madvise(FREE) of locked memory", free_locked, {-EINVAL, -EINVAL}},
+	{"madvise(HUGEPAGE) of shared memory", hugepage_shared, {-EINVAL, 0}},
+	{"madvise(NOHUGEPAGE) of shared memory", nohugepage_shared, {-EINVAL, 0}},
+	{"madvise(HUGEPAGE) of a special mapping", hugepage_special, {-EINVAL, 0}},
 	{"max_map_count, mlock", count_mlock, {-ENOMEM, -ENOMEM}},
 	{"mlock over a hole", mlock_hole, {-ENOMEM, -ENOMEM}},
 	{"mlock that wraps", mlock_wrap, {-ENOMEM, -ENOMEM}},
@@ -1303,7 +1321,6 @@ static const struct {
 	{"MREMAP_DONTUNMAP", "accepted since 5.7", dontunmap, -EINVAL},
 	{"advice of later kernels", "accepted since 4.14 to 6.13", advice_of_later, -EINVAL},
 	{"mremap that moves two VMAs", "done since 6.17", move_two_vmas, -EFAULT},
-	{"madvise(HUGEPAGE) of shared memory", "accepted since 4.8", hugepage_shared, -EINVAL},
 };
 
 static void rows_that_are_missing(void **state)

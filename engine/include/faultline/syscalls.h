@@ -130,10 +130,11 @@ s64 sys_munlockall(struct ctx *cx);
 /*
  * Advice about [addr, addr + len). 0, or: EINVAL unknown advice, unaligned addr, length or end that
  * wraps, DONTNEED and REMOVE of locked memory, REMOVE of private anonymous memory, DODUMP of a
- * special mapping, MERGEABLE without the ksm option, FREE of what is not private anonymous memory
- * or is locked; ENOMEM a hole, all else done; EAGAIN too many VMAs, no memory for one or for a
- * daemon's slot; EBADF WILLNEED of what has no file; EACCES REMOVE of what is not shared and
- * writable; EOPNOTSUPP REMOVE of a file. What lies before the place of the failure has been done.
+ * special mapping, HUGEPAGE and NOHUGEPAGE of shared or special memory before 4.8, MERGEABLE
+ * without the ksm option, FREE of what is not private anonymous memory or is locked; ENOMEM a hole,
+ * all else done; EAGAIN too many VMAs, no memory for one or for a daemon's slot; EBADF WILLNEED of
+ * what has no file; EACCES REMOVE of what is not shared and writable; EOPNOTSUPP REMOVE of a file.
+ * What lies before the place of the failure has been done.
  */
 s64 sys_madvise(struct ctx *cx, u64 addr, u64 len, u32 advice);
 /*
