@@ -662,7 +662,7 @@ static int advise(struct model *m, u32 space, u64 start, u64 end, u64 advice)
 		return punch(m, a, start, end);
 	case MADV_HUGEPAGE:
 	case MADV_NOHUGEPAGE:
-		if (a->attr & M_SPECIAL || (a->attr & (M_SHARED | M_MAYSHARE) && !m->cfg.modern))
+		if (a->attr & (M_SHARED | M_MAYSHARE | M_SPECIAL) && !m->cfg.modern)
 			return EINVAL;
 		break;
 	case MADV_DODUMP:
