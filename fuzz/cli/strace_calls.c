@@ -16,14 +16,14 @@ struct call {
 	int (*fn)(struct importer *im, struct itask *t, struct strace_event *e);
 };
 
-static bool arg_number(const struct strace_event *e, unsigned int n, u64 *out)
+bool st_arg_number(const struct strace_event *e, unsigned int n, u64 *out)
 {
 	struct strace_text text;
 
 	return strace_arg(e->l.args, n, &text) && strace_number(text, out);
 }
 
-static int bad_args(struct importer *im, const struct strace_event *e)
+int st_bad_args(struct importer *im, const struct strace_event *e)
 {
 	im->err->line = e->line;
 	snprintf(im->err->what, sizeof(im->err->what), "arguments of %.*s cannot be read",
@@ -114,7 +114,7 @@ static int settle_overlap(struct importer *im, struct itask *t, u64 start, u64 e
 
 		if (e->applied || e->l.result != STRACE_VALUE || !by || by->space != t->space ||
 		    !(strace_is(e->l.name, "munmap") || strace_is(e->l.name, "mremap")) ||
-		    !arg_number(e, 0, &addr) || !arg_number(e, 1, &len) || addr >= end ||
+		    !st_arg_number(e, 0, &addr) || !st_arg_number(e, 1, &len) || addr >= end ||
 		    start >= addr + PAGE_ALIGN(len))
 			continue;
 		ret = st_apply(im, e, by);
@@ -207,7 +207,7 @@ static int failed_call(struct importer *im, struct itask *t, const struct strace
 	return 0;
 }
 
-static bool in_range(u64 start, u64 len)
+bool st_in_range(u64 start, u64 len)
 {
 	return !offset_in_page(start) && start < TASK_SIZE_47 && len <= TASK_SIZE_47 - start;
 }
@@ -218,14 +218,14 @@ static int call_mmap(struct importer *im, struct itask *t, struct strace_event *
 	u64 hint, len, offset, addr = e->l.value, end;
 	const char *why = NULL;
 	u32 prot, flags, file = NONE;
-	bool known, stale, shared_write;
+	bool known, stale, shared_write, anon;
 	struct op *op;
 	int ret = 0;
 
-	if (!arg_number(e, 0, &hint) || !arg_number(e, 1, &len) ||
+	if (!st_arg_number(e, 0, &hint) || !st_arg_number(e, 1, &len) ||
 	    !strace_arg(e->l.args, 2, &text_prot) || !strace_arg(e->l.args, 3, &text_flags) ||
-	    !strace_arg(e->l.args, 4, &fd) || !arg_number(e, 5, &offset))
-		return bad_args(im, e);
+	    !strace_arg(e->l.args, 4, &fd) || !st_arg_number(e, 5, &offset))
+		return st_bad_args(im, e);
 	known = parse_prot(text_prot, &prot);
 	if (e->l.result != STRACE_VALUE) {
 		known &= parse_map(text_flags, &flags, NULL, &ret);
@@ -238,8 +238,9 @@ static int call_mmap(struct importer *im, struct itask *t, struct strace_event *
 	if (ret)
 		return ret;
 	shared_write = (flags & MAP_SHARED) && (prot & PROT_WRITE);
+	anon = (flags & (MAP_SHARED | MAP_ANONYMOUS)) == MAP_ANONYMOUS;
 	len = PAGE_ALIGN(len);
-	if (!in_range(addr, len) || !len || offset_in_page(offset))
+	if (!st_in_range(addr, len) || !len || offset_in_page(offset))
 		return st_unsupported(im, t, e, "address");
 	end = addr + len;
 
@@ -279,7 +280,10 @@ static int call_mmap(struct importer *im, struct itask *t, struct strace_event *
 	/* Only of a file that the program cannot write is it known that it never will. */
 	if ((flags & MAP_ANONYMOUS) || shared_write)
 		flags &= ~MAP_SHARED;
-	return space_set(t->space, addr, end, SPACE_MAPPED, flags & MAP_SHARED ? ATTR_SHARED : 0);
+	return space_set(t->space, addr, end, SPACE_MAPPED,
+			 flags & MAP_SHARED ? ATTR_SHARED
+			 : anon		    ? ATTR_ANON
+					    : 0);
 }
 
 static int call_munmap(struct importer *im, struct itask *t, struct strace_event *e)
@@ -288,12 +292,12 @@ static int call_munmap(struct importer *im, struct itask *t, struct strace_event
 	enum need met;
 	int ret;
 
-	if (!arg_number(e, 0, &addr) || !arg_number(e, 1, &len))
-		return bad_args(im, e);
+	if (!st_arg_number(e, 0, &addr) || !st_arg_number(e, 1, &len))
+		return st_bad_args(im, e);
 	if (e->l.result != STRACE_VALUE)
 		return failed_call(im, t, e, OP_munmap, addr, len, 0, 0, true);
 	end = addr + PAGE_ALIGN(len);
-	if (!in_range(addr, end - addr))
+	if (!st_in_range(addr, end - addr))
 		return st_unsupported(im, t, e, "address");
 	ret = st_need(im, t, addr, end, 0, &met);
 	if (ret)
@@ -321,13 +325,14 @@ static int call_mprotect(struct importer *im, struct itask *t, struct strace_eve
 	u32 prot;
 	int ret;
 
-	if (!arg_number(e, 0, &addr) || !arg_number(e, 1, &len) || !strace_arg(e->l.args, 2, &text))
-		return bad_args(im, e);
+	if (!st_arg_number(e, 0, &addr) || !st_arg_number(e, 1, &len) ||
+	    !strace_arg(e->l.args, 2, &text))
+		return st_bad_args(im, e);
 	known = parse_prot(text, &prot);
 	if (e->l.result != STRACE_VALUE)
 		return failed_call(im, t, e, OP_mprotect, addr, len, prot, 0, known);
 	end = addr + PAGE_ALIGN(len);
-	if (!known || !in_range(addr, end - addr))
+	if (!known || !st_in_range(addr, end - addr))
 		return st_unsupported(im, t, e, known ? "address" : "protection");
 	ret = st_need(im, t, addr, end, prot, &met);
 	if (ret)
@@ -355,8 +360,8 @@ static int call_brk(struct importer *im, struct itask *t, struct strace_event *e
 	struct op *op;
 	int ret;
 
-	if (!arg_number(e, 0, &want))
-		return bad_args(im, e);
+	if (!st_arg_number(e, 0, &want))
+		return st_bad_args(im, e);
 	if (e->l.result != STRACE_VALUE)
 		return st_skipped(im, t, e);
 	if (now >= TASK_SIZE_47)
@@ -414,11 +419,11 @@ static int call_range(struct importer *im, struct itask *t, struct strace_event 
 
 	if (e->l.result != STRACE_VALUE)
 		return st_skipped(im, t, e);
-	if (!arg_number(e, 0, &addr) || !arg_number(e, 1, &len))
-		return bad_args(im, e);
+	if (!st_arg_number(e, 0, &addr) || !st_arg_number(e, 1, &len))
+		return st_bad_args(im, e);
 	strace_arg(e->l.args, 2, &flags);
 	first = addr & PAGE_MASK;
-	if (!in_range(first, PAGE_ALIGN(len + offset_in_page(addr))))
+	if (!st_in_range(first, PAGE_ALIGN(len + offset_in_page(addr))))
 		return st_unsupported(im, t, e, "address");
 	ret = st_need(im, t, first, PAGE_ALIGN(addr + len), 0, &met);
 	if (ret)
@@ -454,6 +459,82 @@ static int call_range(struct importer *im, struct itask *t, struct strace_event 
 	return 0;
 }
 
+static const struct {
+	const char *word;
+	u32 mode;
+} policies[] = {
+	{"MPOL_DEFAULT", MPOL_DEFAULT}, {"MPOL_PREFERRED", MPOL_PREFERRED},
+	{"MPOL_BIND", MPOL_BIND},	{"MPOL_INTERLEAVE", MPOL_INTERLEAVE},
+	{"MPOL_LOCAL", MPOL_LOCAL},
+};
+
+/* Mode and nodes from argument n on: "MPOL_BIND, [0x1]". False: not what the engine knows. */
+static bool parse_policy(const struct strace_event *e, unsigned int n, u32 *mode, u64 *nodes)
+{
+	struct strace_text text;
+	u32 i = 0;
+
+	if (!strace_arg(e->l.args, n, &text))
+		return false;
+	while (i < ARRAY_SIZE(policies) && !strace_is(text, policies[i].word))
+		i++;
+	if (i == ARRAY_SIZE(policies))
+		return false;
+	*mode = policies[i].mode;
+	*nodes = 0;
+	if (!strace_arg(e->l.args, n + 1, &text) || strace_is(text, "NULL"))
+		return true;
+	if (text.len < 3 || text.p[0] != '[')
+		return false;
+	text.p++;
+	text.len -= 2;
+	return strace_number(text, nodes);
+}
+
+/* Nodes that the program's machine has, or none where none are asked for. */
+static bool has_nodes(u32 mode, u64 nodes)
+{
+	bool none = mode == MPOL_DEFAULT || mode == MPOL_LOCAL;
+
+	return none ? !nodes : (nodes & 3) || (!nodes && mode == MPOL_PREFERRED);
+}
+
+static int call_mempolicy(struct importer *im, struct itask *t, struct strace_event *e)
+{
+	bool range = strace_is(e->l.name, "mbind");
+	u64 addr = 0, len = 0, nodes;
+	enum need met = NEED_MET;
+	struct op *op;
+	u32 mode;
+	int ret;
+
+	if (e->l.result != STRACE_VALUE)
+		return st_skipped(im, t, e);
+	if (range && (!st_arg_number(e, 0, &addr) || !st_arg_number(e, 1, &len)))
+		return st_bad_args(im, e);
+	if (!parse_policy(e, range ? 2 : 0, &mode, &nodes) || !has_nodes(mode, nodes))
+		return st_unsupported(im, t, e, "policy");
+	if (range && !st_in_range(addr, PAGE_ALIGN(len)))
+		return st_unsupported(im, t, e, "address");
+	ret = range ? st_need(im, t, addr, addr + PAGE_ALIGN(len), 0, &met) : 0;
+	if (ret)
+		return ret;
+	if (met != NEED_MET)
+		return st_dependent(im, t, e);
+	ret = st_emit(im, t, range ? OP_mbind : OP_set_mempolicy, &op);
+	if (ret)
+		return ret;
+	if (range) {
+		op->args[0] = st_number(addr);
+		op->args[1] = st_number(len);
+	}
+	op->args[range ? 2 : 0] = st_number(mode);
+	op->args[range ? 3 : 1] = st_number(nodes);
+	st_expect_value(op, 0);
+	im->report->programmed++;
+	return 0;
+}
+
 /* Which pages a shared mapping shows is seen by nobody who imports it, but what it takes is. */
 static int call_remap_file_pages(struct importer *im, struct itask *t, struct strace_event *e)
 {
@@ -466,14 +547,15 @@ static int call_remap_file_pages(struct importer *im, struct itask *t, struct st
 
 	if (e->l.result != STRACE_VALUE)
 		return st_skipped(im, t, e);
-	if (!arg_number(e, 0, &addr) || !arg_number(e, 1, &len) || !arg_number(e, 3, &pgoff))
-		return bad_args(im, e);
+	if (!st_arg_number(e, 0, &addr) || !st_arg_number(e, 1, &len) ||
+	    !st_arg_number(e, 3, &pgoff))
+		return st_bad_args(im, e);
 	strace_arg(e->l.args, 4, &flags);
 	while (strace_next_flag(&flags, &w))
 		nonblock |= strace_is(w, "MAP_NONBLOCK");
 	first = addr & PAGE_MASK;
 	size = len & PAGE_MASK;
-	if (!in_range(first, size))
+	if (!st_in_range(first, size))
 		return st_unsupported(im, t, e, "address");
 	ret = st_need(im, t, first, first + size, 0, &met);
 	if (ret)
@@ -551,8 +633,9 @@ static int call_mremap(struct importer *im, struct itask *t, struct strace_event
 	enum need met;
 	int ret;
 
-	if (!arg_number(e, 0, &addr) || !arg_number(e, 1, &old_len) || !arg_number(e, 2, &new_len))
-		return bad_args(im, e);
+	if (!st_arg_number(e, 0, &addr) || !st_arg_number(e, 1, &old_len) ||
+	    !st_arg_number(e, 2, &new_len))
+		return st_bad_args(im, e);
 	if (e->l.result != STRACE_VALUE)
 		return st_skipped(im, t, e);
 	strace_arg(e->l.args, 3, &flags);
@@ -562,7 +645,7 @@ static int call_mremap(struct importer *im, struct itask *t, struct strace_event
 	}
 	old_len = PAGE_ALIGN(old_len);
 	new_len = PAGE_ALIGN(new_len);
-	if (!in_range(addr, old_len) || !in_range(now, new_len))
+	if (!st_in_range(addr, old_len) || !st_in_range(now, new_len))
 		return st_unsupported(im, t, e, "address");
 	ret = st_need(im, t, addr, addr + old_len, 0, &met);
 	if (!ret && now == addr && new_len > old_len)
@@ -597,7 +680,7 @@ static int call_fork(struct importer *im, struct itask *t, struct strace_event *
 			thread |= strace_is(w, "CLONE_THREAD");
 		}
 	} else if (strace_is(e->l.name, "clone") || strace_is(e->l.name, "clone3")) {
-		return bad_args(im, e);
+		return st_bad_args(im, e);
 	}
 	/* A pid is given again only once its owner has gone, whether the log shows its end or not.
 	 */
@@ -684,8 +767,16 @@ static const struct call calls[] = {
 	{"fork", call_fork},	     {"vfork", call_fork},
 	{"clone", call_fork},	     {"remap_file_pages", call_remap_file_pages},
 	{"clone3", call_fork},	     {"execve", call_execve},
-	{"execveat", call_execve},
+	{"execveat", call_execve},   {"mbind", call_mempolicy},
+	{"close", st_call_close},    {"set_mempolicy", call_mempolicy},
+	{"ioctl", st_call_ioctl},    {"userfaultfd", st_call_userfaultfd},
 };
+
+int st_other(struct importer *im, const struct strace_event *e)
+{
+	im->report->other++;
+	return st_count(&im->other, e->l.name, "");
+}
 
 int st_apply(struct importer *im, struct strace_event *e, struct itask *t)
 {
@@ -698,10 +789,8 @@ int st_apply(struct importer *im, struct strace_event *e, struct itask *t)
 	for (i = 0; i < ARRAY_SIZE(calls); i++)
 		if (strace_is(e->l.name, calls[i].name))
 			break;
-	if (i == ARRAY_SIZE(calls)) {
-		im->report->other++;
-		return st_count(&im->other, e->l.name, "");
-	}
+	if (i == ARRAY_SIZE(calls) || st_is_about_file(im, e))
+		return st_other(im, e);
 	if (!t->alive || e->l.result == STRACE_NO_RESULT)
 		return st_skipped(im, t, e);
 	if (t->image == NONE && calls[i].fn != call_execve)

@@ -365,6 +365,7 @@ int strace_import(const char *text, size_t len, struct program *out, struct stra
 
 	program_init(out);
 	memset(report, 0, sizeof(*report));
+	st_uffd_init(&im);
 	memset(err, 0, sizeof(*err));
 	ret = strace_log_read(&im.log, text, len, err);
 	if (!ret)

@@ -19,6 +19,7 @@
 #define TEXT_OF_CALL 200    /* most bytes of a call that a comment quotes */
 
 /* Attributes of ranges. */
+#define ATTR_ANON   0x40u /* of SPACE_MAPPED in a task's space: private, and of no file */
 #define ATTR_SHARED 0x80u /* of SPACE_MAPPED in a task's space: a shared mapping of a file */
 #define ATTR_PROT   0x07u /* of an image's segments: enough for the call that needs them */
 
@@ -49,6 +50,12 @@ struct ifile {
 	u64 pages;
 };
 
+/* A userfaultfd: the slot that it has in the program is its index. */
+struct iuffd {
+	u32 group; /* who made it, NONE: no such slot in use */
+	u64 fd;
+};
+
 struct count {
 	char name[48];
 	u32 n;
@@ -75,6 +82,7 @@ struct importer {
 	u32 nr_images, max_images;
 	struct ifile *files;
 	u32 nr_files, max_files;
+	struct iuffd uffds[NR_UFFDS];
 	u32 *pending; /* events between their first and last line */
 	u32 nr_pending, max_pending;
 
@@ -149,8 +157,23 @@ enum need {
  */
 int st_need(struct importer *im, struct itask *t, u64 start, u64 end, u32 prot, enum need *out);
 
+/* ---- strace_uffd.c: userfaultfd and what is asked of one; a close of one ----------------------
+ */
+
+void st_uffd_init(struct importer *im);
+/* A close or an ioctl that no userfaultfd is meant by. */
+bool st_is_about_file(const struct importer *im, const struct strace_event *e);
+int st_call_userfaultfd(struct importer *im, struct itask *t, struct strace_event *e);
+int st_call_ioctl(struct importer *im, struct itask *t, struct strace_event *e);
+int st_call_close(struct importer *im, struct itask *t, struct strace_event *e);
+
 /* ---- strace_calls.c ------------------------------------------------------------------------- */
 
+bool st_arg_number(const struct strace_event *e, unsigned int n, u64 *out);
+int st_bad_args(struct importer *im, const struct strace_event *e);
+bool st_in_range(u64 start, u64 len);
+/* A call of a kind that no address space sees. */
+int st_other(struct importer *im, const struct strace_event *e);
 /* Lets a call take effect, once. Not for exit and exit_group. */
 int st_apply(struct importer *im, struct strace_event *e, struct itask *t);
 

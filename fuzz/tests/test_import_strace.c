@@ -568,6 +568,30 @@ static void test_remap_file_pages(void **state)
 	drop(&im);
 }
 
+/* Descriptors become slots; what the program cannot have is told in place. */
+static void test_userfaultfd_and_policies(void **state)
+{
+	struct imported im;
+
+	(void)state;
+	import(&im, "uffd.log");
+	assert_lines(&im,
+		     LINES("t0: userfaultfd(0) = 0", "t0: uffd_register(0x7ffff7fb2000, 4p, 0) = 0",
+			   "t0: uffd_copy(0x7ffff7fb2000, 0x7ffff7fb0000, 0) = 0",
+			   "t0: uffd_copy(0x7ffff7fb3000, 0x7ffff7fb1000, 0) = 0",
+			   "t0: uffd_zeropage(0x7ffff7fb4000, 0) = 0", "t0: t1 = fork() = 1",
+			   "t0: uffd_unregister(0x7ffff7fb3000, 1p, 0) = 0",
+			   "t0: mbind(0x7ffff7fb0000, 2p, bind, 1) = 0",
+			   "t0: mbind(0x7ffff7fb0000, 1p, default) = 0",
+			   "t0: set_mempolicy(preferred, 2) = 0", "t0: uffd_close(0) = 0"));
+	assert_absent(&im, "t1: uffd_close");
+	assert_int_equal(im.report.unsupported, 4); /* shared, write-protected, node 4, a flag */
+	assert_int_equal(im.report.skipped, 2);
+	assert_int_equal(im.report.other, 3); /* UFFDIO_API, TCGETS, the child's close */
+	assert_runs(&im);
+	drop(&im);
+}
+
 static void test_failures(void **state)
 {
 	struct imported im;
@@ -771,6 +795,7 @@ int main(void)
 		cmocka_unit_test(test_fork),
 		cmocka_unit_test(test_unsupported),
 		cmocka_unit_test(test_remap_file_pages),
+		cmocka_unit_test(test_userfaultfd_and_policies),
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_attached),
 		cmocka_unit_test(test_timestamps_and_escapes),
