@@ -138,7 +138,8 @@ static inline struct page **huge_deposits(const struct machine *m, struct mm_str
 void double_pt_lock(struct ctx *cx, fl_lock_t *first, fl_lock_t *second);
 void double_pt_unlock(struct ctx *cx, fl_lock_t *first, fl_lock_t *second);
 
-/* The one reader and the one writer of entries; the writer keeps pt->nr_entries and pt->lines. */
+/* The one reader and the one writer of entries; the writer keeps nr_entries, lines and sum of pt.
+ */
 static inline pte_t pt_get(const struct page *pt, unsigned int idx)
 {
 	if (pt->entry_shift == 2)
@@ -152,9 +153,22 @@ static inline unsigned int pt_line_shift(const struct page *pt)
 	return PT_LINE_SHIFT - pt->entry_shift;
 }
 
+/* What an entry adds to the sum of its table: nothing if it is none. */
+static inline u64 pt_entry_hash(unsigned int idx, pte_t e)
+{
+	u64 z = (e + idx) * 0x9e3779b97f4a7c15u;
+
+	return pte_none(e) ? 0 : (z ^ (z >> 29)) * (2 * (u64)idx + 1);
+}
+
 static inline void pt_set(struct page *pt, unsigned int idx, pte_t val)
 {
-	pt->nr_entries = (u16)(pt->nr_entries + !pte_none(val) - !pte_none(pt_get(pt, idx)));
+	pte_t old = pt_get(pt, idx);
+
+	if (pt->entry_shift == 2)
+		val = (u32)val;
+	pt->nr_entries = (u16)(pt->nr_entries + !pte_none(val) - !pte_none(old));
+	pt->sum += pt_entry_hash(idx, val) - pt_entry_hash(idx, old);
 	if (!pte_none(val))
 		pt->lines |= (u64)1 << (idx >> pt_line_shift(pt));
 	else if (!pt->nr_entries)

@@ -116,6 +116,12 @@ struct subject_ops {
 	 */
 	void (*apply)(void *s, u32 op, struct outcome *out);
 	u64 (*digest)(void *s);
+	/*
+	 * Optional, both or none: what costs less than a digest. seal remembers the state; sealed
+	 * says, by sums that are kept anyway, that it is still the same. False: ask the digest.
+	 */
+	void (*seal)(void *s);
+	bool (*sealed)(void *s);
 	/* Records of the semantic state, for explaining a difference. */
 	void (*observe)(void *s, fl_obs_fn fn, void *priv);
 	/* Everything that must hold at rest, by full walk. Returns the number of violations. */

@@ -326,7 +326,7 @@ static int inplace_op(struct sweep *sw, u32 op)
 
 	sweep_caught_reset(sw);
 	sw->op_cold = residue_of(sw) == residue_before(sw, op);
-	err = g->nr ? sweep_observe(sw, &sw->before) : 0;
+	err = g->nr ? sweep_before(sw, g->nr >= SEAL_FROM) : 0;
 	if (err)
 		return err;
 	for (u32 i = g->first; i < g->first + g->nr; i++) {
@@ -513,7 +513,7 @@ static int make_trial(struct sweep *sw, const struct trial *t, enum trial_end *e
 	int err;
 
 	sw->op_cold = false;
-	err = sweep_observe(sw, &sw->before);
+	err = sweep_before(sw, false);
 	if (err)
 		return err;
 	err = sweep_attempt(sw, t, &a);

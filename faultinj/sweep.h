@@ -113,7 +113,12 @@ struct sweep_stats {
 	 * and a third attempt made.
 	 */
 	u64 retries;
-	u64 retries_masked;    /* not met again, or given up */
+	u64 retries_masked; /* not met again, or given up */
+	/*
+	 * Attempts that left the state as it was by the subject's sums alone; of those, and of
+	 * others like them, how many a digest was held against.
+	 */
+	u64 sealed, sealed_walked;
 	u64 restored;	       /* snapshots put back */
 	u64 exhausted;	       /* ends of all tasks with everything refused */
 	u64 executed_ops;      /* in place: attempts and clean runs */
@@ -158,6 +163,8 @@ struct sweep_stats {
 	X(whole_same)        \
 	X(retries)           \
 	X(retries_masked)    \
+	X(sealed)            \
+	X(sealed_walked)     \
 	X(restored)          \
 	X(exhausted)         \
 	X(artefacts)         \

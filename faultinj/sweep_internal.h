@@ -16,6 +16,8 @@
 #define MAX_BLAME_CENSUS 256u
 #define MAX_RECENT	 64u /* trials of a pass that are remembered, to be blamed */
 #define MAX_STATES	 32u /* after weak failures, from which the rest of the program is swept */
+#define SEAL_FROM	 4u  /* attempts in one state: sums save digests */
+#define SEALED_WALK	 64u /* one in so many of those that sums clear is walked */
 #define NO_POINT	 UINT32_MAX
 
 enum point_state {
@@ -157,6 +159,8 @@ struct sweep {
 	const struct trial *retried; /* its second attempt has begun */
 	bool op_cold;		     /* nothing had been left behind before this operation */
 	u64 digest_from;	     /* of the state in before */
+	bool has_seal;		     /* the subject has been told to remember that state */
+	bool judging;		     /* one fault, one machine: nothing is believed */
 	bool mute;		     /* findings of a stretch already judged are not looked at */
 	bool faulted;
 	u32 nr_faults; /* delivered in this run, if faulted; the last FI_MAX_FAULTS are kept */
@@ -260,6 +264,8 @@ enum judge_mode {
 
 void sweep_run_op(struct sweep *sw, u32 op, struct outcome *out);
 int sweep_fresh(struct sweep *sw);
+/* Records the state before an attempt: sw->before, and the subject's sums if they are asked for. */
+int sweep_before(struct sweep *sw, bool seal);
 /* A fresh machine in the state that the golden run had before operation op. */
 int sweep_rebuild(struct sweep *sw, u32 op);
 /*

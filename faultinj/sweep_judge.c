@@ -266,6 +266,32 @@ static void judge_benign(struct sweep *sw, u32 op, struct attempt *a)
 			  "the fallback of a benign fault reached another state");
 }
 
+/*
+ * Is the state what it was before the attempt? The subject's sums are taken at their word, but
+ * every 64th time, and whenever the judge asks, a digest is held against them.
+ */
+static bool is_unchanged(struct sweep *sw, u32 op)
+{
+	const struct subject_ops *ops = ops_of(sw);
+	char expected[24], actual[24];
+	u64 digest;
+
+	if (!sw->has_seal || !ops->sealed(sw->s->priv))
+		return digest_of(sw) == sw->digest_from;
+	sw->stats->sealed++;
+	if (!sw->judging && sw->stats->sealed % SEALED_WALK)
+		return true;
+	sw->stats->sealed_walked++;
+	digest = digest_of(sw);
+	if (digest == sw->digest_from)
+		return true;
+	sweep_print_digest(sw->digest_from, expected, sizeof(expected));
+	sweep_print_digest(digest, actual, sizeof(actual));
+	sweep_own_finding(sw, ORACLE_digest, op, "sums", expected, actual,
+			  "the state has changed, and the sums that are kept of it have not");
+	return false;
+}
+
 /* The operation has failed at point p, and must have left no trace, or a declared one. */
 static int judge_refused(struct sweep *sw, u32 op, const struct fi_point *p, struct attempt *a)
 {
@@ -279,7 +305,7 @@ static int judge_refused(struct sweep *sw, u32 op, const struct fi_point *p, str
 		sweep_own(sw, op, &f);
 	}
 	a->retryable = ops->retryable(priv, op, &a->out);
-	a->changed = digest_of(sw) != sw->digest_from;
+	a->changed = !is_unchanged(sw, op);
 	if (!a->changed)
 		return 0;
 	err = sweep_observe(sw, &sw->after);
@@ -355,6 +381,14 @@ static int attempt_once(struct sweep *sw, const struct trial *t, struct attempt 
 	return err;
 }
 
+int sweep_before(struct sweep *sw, bool seal)
+{
+	sw->has_seal = seal && ops_of(sw)->seal;
+	if (sw->has_seal)
+		ops_of(sw)->seal(sw->s->priv);
+	return sweep_observe(sw, &sw->before);
+}
+
 int sweep_attempt(struct sweep *sw, const struct trial *t, struct attempt *a)
 {
 	struct trial again = *t;
@@ -371,7 +405,7 @@ int sweep_attempt(struct sweep *sw, const struct trial *t, struct attempt *a)
 	/* what the second one has to leave alone is what the first has left */
 	if (a->changed) {
 		sw->digest_from = digest_of(sw);
-		err = sweep_observe(sw, &sw->before);
+		err = sweep_before(sw, sw->has_seal);
 		if (err)
 			return err;
 	}
@@ -523,10 +557,13 @@ int sweep_judge_here(struct sweep *sw, const struct trial *t, enum judge_mode mo
 	bool golden = true;
 	int err;
 
-	err = sweep_observe(sw, &sw->before);
+	/* how each context ends is no verdict on its attempt */
+	err = sweep_before(sw, mode != JUDGE_END);
 	if (err)
 		return err;
+	sw->judging = true;
 	err = sweep_attempt(sw, t, a);
+	sw->judging = false;
 	if (err)
 		return err;
 	sw->stats->replay_ops++;

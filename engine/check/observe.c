@@ -50,24 +50,50 @@ enum damage {
 #define NO_SUCH	   0xffffffffu
 #define FIRST_IDLE (NO_SUCH - 1) /* and downwards, by CPU */
 
+struct digest {
+	XXH3_state_t state;
+	u64 buf[3 * 64];
+	unsigned int used;
+};
+
 struct observer {
 	struct machine *m;
 	bool strict, contents;
+	bool stamp; /* tables by their sums, pages by their descriptors */
 	fl_obs_fn fn;
 	void *priv;
+	struct digest *digest; /* takes the records in place of fn, or NULL */
 	u32 nr_mms, nr_pages, nr_avs;
 	/* live objects that have not been come across yet */
 	s64 slab[NR_CACHES], pages[NR_PAGE_TYPES];
 	s64 nr_pagetable, tasks, mms, swap;
 };
 
+static inline void digest_add(struct digest *d, u64 a, u64 b, u64 c)
+{
+	d->buf[d->used++] = a;
+	d->buf[d->used++] = b;
+	d->buf[d->used++] = c;
+	if (d->used == ARRAY_SIZE(d->buf)) {
+		XXH3_64bits_update(&d->state, d->buf, sizeof(d->buf));
+		d->used = 0;
+	}
+}
+
+static inline void put(struct observer *o, enum fl_obs_id field, u32 obj, u64 key, u64 val)
+{
+	struct fl_obs rec = {.field = (u16)field, .obj = obj, .key = key, .val = val};
+
+	if (o->digest)
+		digest_add(o->digest, (u64)field << 32 | obj, key, val);
+	else
+		o->fn(o->priv, &rec);
+}
+
 static inline void obs(struct observer *o, enum fl_obs_id field, u32 obj, u64 key, u64 val)
 {
-	if (o->strict || !fl_obs_fields[field].history) {
-		struct fl_obs rec = {.field = (u16)field, .obj = obj, .key = key, .val = val};
-
-		o->fn(o->priv, &rec);
-	}
+	if (o->strict || !fl_obs_fields[field].history)
+		put(o, field, obj, key, val);
 }
 
 static void damaged(struct observer *o, enum damage what)
@@ -367,6 +393,39 @@ static u64 observe_vmas(struct observer *o, u32 number, struct mm_struct *mm)
 	return n;
 }
 
+/* Its chain by what is on it; of a ring that has no end the number alone is taken. */
+static void stamp_chain(struct observer *o, const struct vm_area_struct *vma)
+{
+	u64 left = o->m->caches[CACHE_anon_vma_chain].live, nr = 0, sum = 0;
+	const struct anon_vma_chain *avc;
+
+	list_for_each_entry(avc, &vma->anon_vma_chain, same_vma) {
+		if (nr++ == left)
+			break;
+		sum = (sum + avc->anon_vma->seq) * 0x9e3779b97f4a7c15u;
+	}
+	digest_add(o->digest, nr, sum, vma->anon_vma ? vma->anon_vma->seq : 0);
+}
+
+/* Each as it is, be it part of an area or not. */
+static u64 stamp_vmas(struct observer *o, u32 number, struct mm_struct *mm)
+{
+	u64 max = chk_bound(o->m, CACHE_vm_area_struct), n = 0;
+
+	for (struct vm_area_struct *vma = mm->mmap; vma && n < max; vma = vma->vm_next, n++) {
+		u64 names = (u64)special_number(o, mm, vma) << 32 | uffd_number(o, vma);
+
+		digest_add(o->digest, (u64)number << 32 | vma->vm_flags, vma->vm_start,
+			   vma->vm_end);
+		digest_add(o->digest, vma->vm_page_prot, vma->vm_pgoff,
+			   policy_value(vma->vm_policy));
+		digest_add(o->digest, file_number(vma->vm_file), names, vma->vm_policy != NULL);
+		stamp_chain(o, vma);
+		count_vma(vma);
+	}
+	return n;
+}
+
 /* ---- page tables ---------------------------------------------------------------------------- */
 
 struct table_walk {
@@ -386,11 +445,8 @@ static const struct vm_area_struct *vma_at(struct table_walk *w, u64 addr)
 
 static void observe_tag(struct observer *o, u32 mm, u64 addr, u64 tag)
 {
-	if ((o->contents || o->strict) && tag) {
-		struct fl_obs rec = {OBS_pte_tag, mm, addr, tag};
-
-		o->fn(o->priv, &rec);
-	}
+	if ((o->contents || o->strict) && tag)
+		put(o, OBS_pte_tag, mm, addr, tag);
 }
 
 /* Of a user page, which may be part of a huge one. */
@@ -451,6 +507,31 @@ static void observe_pte(struct table_walk *w, u64 addr, pte_t e)
 	if (page->lazyfree && !(e & _PAGE_DIRTY))
 		obs(o, OBS_pte_lazyfree, w->mm, addr, 1);
 	obs(o, OBS_pte_raw_bits, w->mm, addr, e & ~_PAGE_PFN_MASK);
+}
+
+/* All that a digest has of a page, where it is and what it is mapped by left aside. */
+static void stamp_page(struct observer *o, const struct page *page)
+{
+	bool user = page->type == PAGE_ANON || page->type == PAGE_FILE || page->type == PAGE_TAIL ||
+		    page->type == PAGE_KERNEL;
+	u64 flags = (u64)page->mlocked | (u64)page->lazyfree << 1 | (u64)page->dirty << 2 |
+		    (u64)page->cache_node.linked << 3 | (u64)page->memcg << 8 |
+		    (u64)page->seen[SEEN_CACHED] << 16 | (u64)page->swap << 32;
+	u64 belongs = page->block ? page->block->pfn : 0;
+
+	if (page->type == PAGE_FILE && page->mapping)
+		belongs = page->mapping->host->ino;
+	digest_add(o->digest, page->pfn << 16 | (u64)page->type << 8 | page->order,
+		   (u64)(u32)atomic_read(&page->_refcount) << 32 | (u32)page->_mapcount, flags);
+	digest_add(o->digest, page->index, belongs, user && page->mem ? page_tag(page) : page->sum);
+}
+
+static void stamp_pages(struct observer *o)
+{
+	for (u32 i = 0; i < o->m->nr_chunks; i++)
+		for (u32 j = 0; j < MEM_MAP_CHUNK; j++)
+			if (o->m->mem_map[i][j].type != PAGE_FREE)
+				stamp_page(o, &o->m->mem_map[i][j]);
 }
 
 static void found_table(struct observer *o, const struct page *pt)
@@ -570,6 +651,10 @@ static void observe_tables(struct observer *o, u32 number, const struct mm_struc
 
 	if (!pgd || pgd->type != PAGE_PGD || !pgd->mem) {
 		obs(o, OBS_pte_bad, number, 0, PT_PGD);
+		return;
+	}
+	if (o->stamp) {
+		digest_add(o->digest, number, pgd->pfn, 0);
 		return;
 	}
 	found_pgd(o, pgd);
@@ -746,7 +831,7 @@ static void observe_mm(struct observer *o, struct mm_struct *mm)
 			mm->exe_file->seen[SEEN_REFERENCES]++;
 		observe_aio(o, n, mm);
 		observe_xol(o, n, mm);
-		nr_vmas = observe_vmas(o, n, mm);
+		nr_vmas = o->stamp ? stamp_vmas(o, n, mm) : observe_vmas(o, n, mm);
 	} else if (extra) {
 		/* one that only waits for the next switch to be freed is not a fact */
 		obs(o, OBS_mm_count_extra, n, 0, (u64)extra);
@@ -1137,7 +1222,8 @@ static void clear_numbers(struct observer *o)
 	}
 	list_for_each_entry(mm, &m->mms, mms) {
 		mm->seen[0] = 0;
-		clear_chains(o, mm);
+		if (!o->stamp)
+			clear_chains(o, mm);
 	}
 }
 
@@ -1221,74 +1307,79 @@ static void observe_extras(struct observer *o)
 	}
 }
 
-static void observe(struct machine *m, bool strict, bool contents, fl_obs_fn fn, void *priv)
+static void observe(struct observer *o)
 {
-	struct observer o = {
-		.m = m,
-		.strict = strict,
-		.contents = contents,
-		.fn = fn,
-		.priv = priv,
-		.nr_pagetable = m->nr_pagetable,
-		.tasks = m->nr_tasks,
-		.mms = m->nr_mms,
-		.swap = m->swap.inuse_pages,
-	};
+	struct machine *m = o->m;
 
+	o->nr_pagetable = m->nr_pagetable;
+	o->tasks = m->nr_tasks;
+	o->mms = m->nr_mms;
+	o->swap = m->swap.inuse_pages;
 	for (unsigned int i = 0; i < NR_CACHES; i++)
-		o.slab[i] = (s64)m->caches[i].live;
+		o->slab[i] = (s64)m->caches[i].live;
 	for (unsigned int i = 0; i < NR_PAGE_TYPES; i++)
-		o.pages[i] = (s64)m->nr_alloc[i];
+		o->pages[i] = (s64)m->nr_alloc[i];
 
-	observe_machine(&o);
-	if (!lists_are_rings(&o))
+	observe_machine(o);
+	if (!lists_are_rings(o))
 		return;
-	clear_numbers(&o);
-	observe_mms(&o);
-	observe_tasks(&o);
-	observe_slots(&o);
-	observe_uffds(&o);
-	observe_daemons(&o);
-	observe_memcgs(&o);
-	observe_cpus(&o);
-	observe_files(&o);
-	observe_inodes(&o);
-	observe_extras(&o);
+	clear_numbers(o);
+	if (o->stamp)
+		stamp_pages(o);
+	observe_mms(o);
+	observe_tasks(o);
+	observe_slots(o);
+	observe_uffds(o);
+	observe_daemons(o);
+	observe_memcgs(o);
+	observe_cpus(o);
+	observe_files(o);
+	observe_inodes(o);
+	observe_extras(o);
 }
 
 void fl_observe(struct machine *m, bool strict, fl_obs_fn fn, void *priv)
 {
-	observe(m, strict, false, fn, priv);
+	struct observer o = {.m = m, .strict = strict, .fn = fn, .priv = priv};
+
+	observe(&o);
 }
 
-struct digest {
-	XXH3_state_t state;
-	u64 buf[3 * 64];
-	unsigned int used;
-};
-
-static void digest_record(void *priv, const struct fl_obs *rec)
+static void digest_begin(struct digest *d)
 {
-	struct digest *d = priv;
+	d->used = 0;
+	XXH3_64bits_reset(&d->state);
+}
 
-	d->buf[d->used++] = (u64)rec->field << 32 | rec->obj;
-	d->buf[d->used++] = rec->key;
-	d->buf[d->used++] = rec->val;
-	if (d->used == ARRAY_SIZE(d->buf)) {
-		XXH3_64bits_update(&d->state, d->buf, sizeof(d->buf));
-		d->used = 0;
-	}
+static u64 digest_end(struct digest *d)
+{
+	XXH3_64bits_update(&d->state, d->buf, d->used * sizeof(d->buf[0]));
+	return XXH3_64bits_digest(&d->state);
 }
 
 u64 fl_digest(struct machine *m, bool strict)
 {
 	struct digest d;
+	struct observer o = {.m = m, .strict = strict, .digest = &d};
 
-	d.used = 0;
-	XXH3_64bits_reset(&d.state);
-	fl_observe(m, strict, digest_record, &d);
-	XXH3_64bits_update(&d.state, d.buf, d.used * sizeof(d.buf[0]));
-	return XXH3_64bits_digest(&d.state);
+	digest_begin(&d);
+	observe(&o);
+	return digest_end(&d);
+}
+
+u64 fl_stamp(struct machine *m)
+{
+	struct digest d;
+	struct observer o = {.m = m, .stamp = true, .digest = &d};
+	u64 sum;
+
+	/* what entries name may have moved to and fro */
+	if (m->swap.max)
+		return 0;
+	digest_begin(&d);
+	observe(&o);
+	sum = digest_end(&d);
+	return sum ? sum : 1;
 }
 
 /* What depends on how memory is laid out in pages, and on which of them are there. */
@@ -1316,16 +1407,15 @@ static bool is_layout(const struct fl_obs *rec)
 static void contents_record(void *priv, const struct fl_obs *rec)
 {
 	if (!is_layout(rec))
-		digest_record(priv, rec);
+		digest_add(priv, (u64)rec->field << 32 | rec->obj, rec->key, rec->val);
 }
 
 u64 fl_contents(struct machine *m)
 {
 	struct digest d;
+	struct observer o = {.m = m, .contents = true, .fn = contents_record, .priv = &d};
 
-	d.used = 0;
-	XXH3_64bits_reset(&d.state);
-	observe(m, false, true, contents_record, &d);
-	XXH3_64bits_update(&d.state, d.buf, d.used * sizeof(d.buf[0]));
-	return XXH3_64bits_digest(&d.state);
+	digest_begin(&d);
+	observe(&o);
+	return digest_end(&d);
 }

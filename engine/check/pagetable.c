@@ -335,14 +335,20 @@ static u32 check_upper_table(struct walk *w, struct page *pt, enum pt_level leve
 /* A table of `end` entries, of which nr were met. */
 static void check_nr_entries(struct walk *w, const struct page *pt, unsigned int end, u32 nr)
 {
+	struct chk_obj obj = chk_obj(OBJ_PAGE, pt, 0);
 	u32 marked = 0;
+	u64 sum = 0;
 
 	for (unsigned int i = w->c->raw ? pt_next(pt, 0, end) : end; i < end;
-	     i = pt_next(pt, i + 1, end))
+	     i = pt_next(pt, i + 1, end)) {
 		marked++;
-	if (w->c->raw)
-		chk_eq(w->c, CHK_table_lines, __func__, chk_obj(OBJ_PAGE, pt, 0), nr, marked);
-	chk_eq(w->c, CHK_nr_entries, __func__, chk_obj(OBJ_PAGE, pt, 0), nr, pt->nr_entries);
+		sum += pt_entry_hash(i, pt_get(pt, i));
+	}
+	if (w->c->raw) {
+		chk_eq(w->c, CHK_table_lines, __func__, obj, nr, marked);
+		chk_eq(w->c, CHK_table_sum, __func__, obj, sum, pt->sum);
+	}
+	chk_eq(w->c, CHK_nr_entries, __func__, obj, nr, pt->nr_entries);
 }
 
 static void check_table(struct walk *w, struct page *pt, enum pt_level level, u64 base)

@@ -503,6 +503,13 @@ static void break_nr_entries(struct world *w)
 	POKE(w, pt->nr_entries, (u16)(pt->nr_entries + 1));
 }
 
+static void break_table_sum(struct world *w)
+{
+	struct page *pt = table_of(w, w->mm, 0);
+
+	POKE(w, pt->sum, pt->sum + 1);
+}
+
 static void break_table_lines(struct world *w)
 {
 	POKE(w, table_of(w, w->mm, 0)->lines, 0);
@@ -1290,6 +1297,7 @@ static const struct breakage breakages[] = {
 	 false, "swap=16"},
 	{"table_span", "mm#0 address 0x25000000", NULL, "none", break_table_span, true, NULL},
 	{"nr_entries", NULL, NULL, NULL, break_nr_entries, true, NULL},
+	{"table_sum", NULL, NULL, NULL, break_table_sum, true, NULL},
 	{"table_lines", NULL, NULL, "0", break_table_lines, true, NULL},
 	{"pte_write", "mm#0 address 0x20008000", "read-only", "writable", break_pte_write, true,
 	 NULL},

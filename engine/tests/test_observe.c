@@ -116,15 +116,20 @@ static void do_prepare(struct world *w)
 	assert_int_equal(anon_vma_prepare(&w->fx.cx, w->idle), 0);
 }
 
+static void set_entry(struct world *w, u64 page, pte_t e)
+{
+	pt_set(table_of(w, w->mm, page), pt_index(&w->m->geo, PT_PTE, fx_addr(page)), e);
+}
+
 static void do_write_protect(struct world *w)
 {
-	*entry_of(w, w->mm, 2) &= ~_PAGE_RW;
+	set_entry(w, 2, *entry_of(w, w->mm, 2) & ~_PAGE_RW);
 	flush_tlb_page(&w->fx.cx, w->mm, fx_addr(2));
 }
 
 static void do_age(struct world *w)
 {
-	*entry_of(w, w->mm, 2) ^= _PAGE_ACCESSED;
+	set_entry(w, 2, *entry_of(w, w->mm, 2) ^ _PAGE_ACCESSED);
 }
 
 static void do_switch(struct world *w)
@@ -306,26 +311,36 @@ struct flip {
 	size_t size;
 };
 
-/* Flips the lowest bit of a live field: the digest must differ, or a check must fire. */
+/*
+ * Flips the lowest bit of a live field: the digest must differ, or a check must fire. Where only
+ * the digest does, the stamp must, too.
+ */
 static unsigned int unseen_flips(struct world *w, const struct flip *flips, unsigned int n)
 {
-	u64 d = fl_digest(w->m, false);
+	u64 d = fl_digest(w->m, false), stamp = fl_stamp(w->m);
 	unsigned int unseen = 0;
 
+	assert_true(stamp != 0);
 	for (unsigned int i = 0; i < n; i++) {
-		bool seen;
+		bool seen, sealed;
 
 		poke_at(w, flips[i].at, flips[i].size);
 		*(u8 *)flips[i].at ^= 1;
-		seen = fl_digest(w->m, false) != d;
-		seen |= fl_check_machine(w->m, NULL, NULL, NULL) != 0;
+		seen = fl_check_machine(w->m, NULL, NULL, NULL) != 0;
+		sealed = seen || fl_stamp(w->m) != stamp;
+		seen |= fl_digest(w->m, false) != d;
 		unpoke(w);
+		if (seen && !sealed) {
+			print_error("%s changes the digest, and not the stamp\n", flips[i].name);
+			unseen++;
+		}
 		if (!seen) {
 			print_error("%s can change unseen\n", flips[i].name);
 			unseen++;
 		}
 	}
 	assert_int_equal(fl_digest(w->m, false), d);
+	assert_int_equal(fl_stamp(w->m), stamp);
 	assert_int_equal(fl_check_machine(w->m, NULL, NULL, NULL), 0);
 	return unseen;
 }

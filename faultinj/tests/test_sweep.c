@@ -64,6 +64,7 @@ enum bug {
 	EXIT_ASKS,	  /* the end needs something */
 	CROSS,		  /* a fault in a state that another has left breaks a rule */
 	PAIR_GOLDEN,	  /* two requests of the golden run, refused together, break a rule */
+	BLIND_SUMS,	  /* a refused fork changes the parent, and the sums do not show it */
 	REFUSED_AGAIN,	  /* a refusal of what only a retry asks first breaks a rule */
 	TWO_FAULTS,	  /* only two faults in one machine do harm */
 	RANDOM_OUTCOME,	  /* every run is another */
@@ -93,6 +94,7 @@ struct dummy {
 	u32 nr_ops;
 	enum bug bug;
 	u32 runs; /* resets so far */
+	u64 seal;
 
 	/* The machine. */
 	u64 cell[MAX_CELLS]; /* semantic */
@@ -220,6 +222,7 @@ static struct outcome fork_fails(struct dummy *d, u32 op, bool copied, bool late
 	case LEAK_LATE:
 		d->leaked += late;
 		break;
+	case BLIND_SUMS:
 	case STATE:
 		d->cell[CELL_PROT] ^= 1;
 		break;
@@ -433,6 +436,31 @@ static u64 dummy_digest(void *s)
 }
 
 /* Cells 0 to 5 are always there, the rest only when they are not zero. */
+/* All cells, but what BLIND_SUMS changes. */
+static u64 dummy_sum(const struct dummy *d)
+{
+	u64 sum = 1;
+
+	for (u32 i = 0; i < MAX_CELLS; i++)
+		if (i != CELL_PROT || d->bug != BLIND_SUMS)
+			sum = (sum + d->cell[i]) * 0x9e3779b97f4a7c15u;
+	return sum;
+}
+
+static void dummy_seal(void *s)
+{
+	struct dummy *d = s;
+
+	d->seal = dummy_sum(d);
+}
+
+static bool dummy_sealed(void *s)
+{
+	const struct dummy *d = s;
+
+	return dummy_sum(d) == d->seal;
+}
+
 static void dummy_observe(void *s, fl_obs_fn fn, void *priv)
 {
 	struct dummy *d = s;
@@ -572,6 +600,8 @@ static const struct subject_ops dummy_ops = {
 	.op_name = dummy_op_name,
 	.apply = dummy_apply,
 	.digest = dummy_digest,
+	.seal = dummy_seal,
+	.sealed = dummy_sealed,
 	.observe = dummy_observe,
 	.check = dummy_check,
 	.teardown = dummy_teardown,
@@ -1257,6 +1287,29 @@ static void test_trials(void **state)
 }
 
 /* Pairs of requests that come without a fault as well are for those who ask. */
+/* The subject's sums clear an attempt; each 64th is walked all the same, and so is the judge's. */
+static void test_sums(void **state)
+{
+	static u8 ops[MAX_OPS];
+	const struct finding *f;
+	struct result *r;
+
+	(void)state;
+	for (u32 i = 0; i < 100; i++)
+		ops[i] = i ? FORK : MAP;
+	r = sweep_with(ops, 100, NO_BUG, 0, 0, 0);
+	assert_int_equal(r->nr_found, 0);
+	assert_true(r->stats.sealed > 3 * 99);
+	assert_true(r->stats.sealed_walked >= r->stats.sealed / 64);
+	assert_true(r->stats.sealed_walked < r->stats.sealed / 4);
+	free(r);
+	r = sweep_with(ops, 100, BLIND_SUMS, 0, 0, 0);
+	f = assert_found(r, NO_BUG, ORACLE_digest, "sums", NULL);
+	assert_true(f->confirmed);
+	assert_true(f->by_sweep);
+	free(r);
+}
+
 /*
  * A table that stays when the page behind it is refused makes the next attempt ask for less: what
  * it asks first then has a context that nothing else has, and is refused there, too.
@@ -1578,6 +1631,7 @@ int main(void)
 		cmocka_unit_test(test_trials),
 		cmocka_unit_test(test_pairs),
 		cmocka_unit_test(test_retries),
+		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_cross),
 		cmocka_unit_test(test_pruned),
 		cmocka_unit_test(test_not_deterministic),

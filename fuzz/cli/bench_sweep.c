@@ -36,6 +36,25 @@ struct timed {
 	u64 findings;
 };
 
+static void timed_seal(void *s)
+{
+	struct timed *t = s;
+	u64 start = cpu_now();
+
+	target_subject.seal(s);
+	t->digest_ns += cpu_now() - start;
+}
+
+static bool timed_sealed(void *s)
+{
+	struct timed *t = s;
+	u64 start = cpu_now();
+	bool same = target_subject.sealed(s);
+
+	t->digest_ns += cpu_now() - start;
+	return same;
+}
+
 static u64 timed_digest(void *s)
 {
 	struct timed *t = s;
@@ -178,8 +197,9 @@ struct figure {
 	bool wrong;
 };
 
+/* walked: the sums that are kept are not asked, each attempt costs a digest. */
 static int measure(struct figure *best, const struct program *p, u64 rounds,
-		   const struct fl_allocator_ops *alloc)
+		   const struct fl_allocator_ops *alloc, bool walked)
 {
 	const struct sweep_options opt = {0};
 	struct subject_ops ops = target_subject;
@@ -187,6 +207,8 @@ static int measure(struct figure *best, const struct program *p, u64 rounds,
 	int err = s ? 0 : -1;
 
 	ops.digest = timed_digest;
+	ops.seal = walked ? NULL : timed_seal;
+	ops.sealed = walked ? NULL : timed_sealed;
 	*best = (struct figure){.ns = -1};
 	for (u64 i = 0; !err && i < rounds; i++) {
 		struct subject subject = {&ops, &s->timed, &s->fi};
@@ -356,7 +378,7 @@ static int bench_corpus(const struct bench_sweep *b, char **paths, int nr)
 	for (size_t i = 0; i < c.nr; i++) {
 		struct figure f;
 
-		if (measure(&f, &c.programs[i], 1, b->alloc) || f.ns < 0)
+		if (measure(&f, &c.programs[i], 1, b->alloc, false) || f.ns < 0)
 			continue;
 		swept += f.ns * (double)f.stats.met;
 		points += (double)f.stats.met;
@@ -414,6 +436,7 @@ static int bench_kind(const struct bench_sweep *b, bool growing)
 	unsigned int long_one = length_at(b, RERUN_OPS, b->nr_lengths - 1);
 	const char *kind = growing ? "growing" : "bounded";
 	struct figure f[BENCH_MAX_SIZES];
+	struct figure walked = {.ns = -1};
 	double again = -1;
 	char name[64];
 
@@ -423,7 +446,9 @@ static int bench_kind(const struct bench_sweep *b, bool growing)
 
 		if (make_program(&p, (u32)b->lengths[i], growing))
 			return EXIT_ENV;
-		err = measure(&f[i], &p, b->rounds, b->alloc);
+		err = measure(&f[i], &p, b->rounds, b->alloc, false);
+		if (!err && i == long_one)
+			err = measure(&walked, &p, b->rounds, b->alloc, true);
 		if (!err && !growing && i == long_one)
 			again = rerun(&p, b->alloc, f[i].stats.met);
 		program_free(&p);
@@ -438,6 +463,16 @@ static int bench_kind(const struct bench_sweep *b, bool growing)
 	}
 	for (unsigned int i = 0; i < b->nr_lengths; i++)
 		print_figure(b, kind, b->lengths[i], &f[i], f[base].ns);
+	if (walked.ns > 0) {
+		snprintf(name, sizeof(name), "%s.walked.point.%" PRIu64, kind,
+			 b->lengths[long_one]);
+		bench_figure(b->json, name, walked.ns / 1000, "us", f[long_one].ns / 1000,
+			     "by sums");
+		snprintf(name, sizeof(name), "%s.walked.digest.%" PRIu64, kind,
+			 b->lengths[long_one]);
+		bench_figure(b->json, name, walked.ns * walked.digest_share / 1000, "us",
+			     f[long_one].ns * f[long_one].digest_share / 1000, "by sums");
+	}
 	if (again > 0) {
 		snprintf(name, sizeof(name), "rerun.point.%" PRIu64, b->lengths[long_one]);
 		bench_figure(b->json, name, again / 1000, "us", f[long_one].ns / 1000, "the sweep");

@@ -357,6 +357,10 @@ static void print_books(size_t files, const struct sweep_stats *n)
 	       " same as their first; ends without memory %" PRIu64 "\n",
 	       n->persistent, n->persistent_same, n->persistent_pruned, n->whole, n->whole_same,
 	       n->exhausted);
+	if (n->sealed)
+		printf("unchanged by sums: %" PRIu64 " attempts, of which %" PRIu64
+		       " were held against a digest\n",
+		       n->sealed, n->sealed_walked);
 	printf("contexts that only a retry has: %" PRIu64 " failed there, %" PRIu64
 	       " not met again\n",
 	       n->retries, n->retries_masked);

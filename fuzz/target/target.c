@@ -696,6 +696,20 @@ static u64 target_digest(void *s)
 	return t->broken || !t->m ? 0 : fl_digest(t->m, false);
 }
 
+static void target_seal(void *s)
+{
+	struct target *t = s;
+
+	t->stamp = t->broken || !t->m ? 0 : fl_stamp(t->m);
+}
+
+static bool target_sealed(void *s)
+{
+	const struct target *t = s;
+
+	return t->stamp && !t->broken && t->m && fl_stamp(t->m) == t->stamp;
+}
+
 static void target_observe(void *s, fl_obs_fn fn, void *priv)
 {
 	struct target *t = s;
@@ -794,6 +808,8 @@ const struct subject_ops target_subject = {
 	.op_name = target_op_name,
 	.apply = target_apply,
 	.digest = target_digest,
+	.seal = target_seal,
+	.sealed = target_sealed,
 	.observe = target_observe,
 	.check = target_check,
 	.teardown = target_teardown,

@@ -170,6 +170,7 @@ struct target {
 	u64 brk_wanted;	 /* argument of the last brk, for what is declared of it */
 	u32 nr_findings;
 	u64 hash;
+	u64 stamp;		  /* of the state that a sweep asked to remember; 0: of none */
 	struct target_snap *snap; /* what snapshot kept, or NULL */
 
 	struct compare *cmp; /* the model beside it, or NULL */

@@ -114,6 +114,12 @@ void fl_observe(struct machine *m, bool strict, fl_obs_fn fn, void *priv);
 /* Hash of the records. */
 u64 fl_digest(struct machine *m, bool strict);
 /*
+ * Hash from which the semantic digest follows: two states of a machine with the same stamp have the
+ * same digest, but not the other way. Page tables are taken by the sums that pt_set() keeps, frames
+ * by their descriptors, so it costs less the more is mapped. 0: there is none, with swap.
+ */
+u64 fl_stamp(struct machine *m);
+/*
  * Hash of what tasks can see of their memory and of everything else, but not of how memory is laid
  * out: which pages are there, how large, shared by whom. Where nothing is mapped is zero.
  */

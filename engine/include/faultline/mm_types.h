@@ -160,6 +160,7 @@ struct page {
 	u32 swap;	/* PAGE_ANON: slot that it is the swap cache of, 0: none */
 	u16 nr_entries; /* tables: entries that are not none, kept by pt_set() */
 	u64 lines;	/* tables: lines of 64 bytes that have entries, or had; by pt_set() */
+	u64 sum;	/* tables: of pt_entry_hash() of its entries; by pt_set() */
 	gfp_t gfp;	/* of the request, handed back on free */
 	pgoff_t index;	/* user pages: offset in the object, as a linear page index */
 	struct anon_vma *anon_vma;     /* PAGE_ANON */
