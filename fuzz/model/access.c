@@ -87,6 +87,8 @@ struct m_result m_access(struct model *m, u32 space, u64 addr, u64 sp, bool writ
 			return segv;
 		a = m_at(s, addr);
 	}
+	if (a->attr & M_UFFD && !m->in.present)
+		return bus;
 	if (a->obj != M_NONE &&
 	    (a->attr & M_SHARED || !m_page_get(&s->own, page >> PAGE_SHIFT, &tag))) {
 		o = &m->object[a->obj];

@@ -466,6 +466,7 @@ static int carry(struct model *m, u32 space, const struct move *mv, u64 to)
 	}
 	if (a.obj != M_NONE)
 		a.off = m_object_page(&a, mv->addr);
+	a.attr &= ~(u32)M_UFFD; /* who was asked for its pages is not told of the new place */
 	a.start = to;
 	a.end = to + mv->new_len;
 	if (mv->old_len) {

@@ -45,11 +45,12 @@ enum m_attr {
 	M_MERGEABLE = 1 << 20,
 	M_DONTEXPAND = 1 << 21,
 	M_FOREIGN = 1 << 22, /* has a property that is not modelled */
+	M_UFFD = 1 << 23,    /* what misses there is for a userfaultfd */
 };
 #define M_SPECIAL  M_DONTEXPAND /* the kernel's: never locked, nor one with its neighbours */
 #define M_RWX	   (M_READ | M_WRITE | M_EXEC)
 #define M_LOCKBITS (M_LOCKED | M_ONFAULT)
-extern const char *const m_attr_names[23];
+extern const char *const m_attr_names[24];
 
 #define M_NONE UINT32_MAX
 

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const m_attr_names[23] = {
+const char *const m_attr_names[24] = {
 	"r",	      "w",	    "x",	 "shared",     "mayread", "maywrite",
 	"mayexec",    "mayshare",   "growsdown", "image",      "locked",  "onfault",
 	"sequential", "random",	    "dontfork",	 "dontdump",   "account", "noreserve",
-	"hugepage",   "nohugepage", "mergeable", "dontexpand", "foreign",
+	"hugepage",   "nohugepage", "mergeable", "dontexpand", "foreign", "uffd",
 };
 
 /* Makes room for one more; false: there is none. */

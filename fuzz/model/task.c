@@ -82,7 +82,7 @@ static int copy_space(struct model *m, u32 from, u32 *to)
 		if (a.attr & M_DONTFORK)
 			continue;
 		copy_own(m, *to, from, &a);
-		a.attr &= ~(u32)M_LOCKBITS;
+		a.attr &= ~(u32)(M_LOCKBITS | M_UFFD);
 		m_insert(m, *to, &a);
 	}
 	return 0;

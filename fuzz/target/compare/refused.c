@@ -191,6 +191,7 @@ static void follow_kept_source(struct target *t, const struct call *c, u32 space
 	if (!old || to == c->addr)
 		return;
 	a = *old;
+	a.attr &= ~(u32)M_UFFD;
 	if (a.obj != M_NONE)
 		a.off = m_object_page(&a, c->addr);
 	if (a.obj != M_NONE && m->object[a.obj].ring)
@@ -247,6 +248,7 @@ static bool follow_kept_destination(struct target *t, const struct call *c, u32 
 	if (to >= (u64)-4095)
 		return false;
 	a = *old;
+	a.attr &= ~(u32)M_UFFD;
 	if (a.obj != M_NONE)
 		a.off = m_object_page(&a, c->addr);
 	a.start = to;

@@ -172,7 +172,7 @@ void compare_before(struct target *t, const struct call *c)
 		m->in.vma_end = v->vm_end;
 		m->in.vma_room = v->vm_file ? 0 : v->vm_pgoff + 1;
 	}
-	if (v && m->cfg.stack_guard) {
+	if (v && (m->cfg.stack_guard || v->vm_flags & VM_UFFD_MISSING)) {
 		struct fl_look l;
 
 		fl_look_at(t->m, cmp->mm, c->addr, &l);
@@ -268,6 +268,35 @@ static bool is_new_word(const struct call *c)
 		return false;
 	for (unsigned int i = 0; i < nr_advice_words; i++)
 		if (advice_words[i].bits == advice)
+			return true;
+	return false;
+}
+
+/*
+ * Does the operation fetch pages where those that miss are for a userfaultfd? Which do is the
+ * engine's to know.
+ */
+static bool fetches_missing(const struct target *t, const struct call *c)
+{
+	const struct model *m = &t->cmp->m;
+	u32 space = m->task[cmp_task_of(t, c)].space;
+	const struct m_space *s = space == M_NONE ? NULL : &m->space[space];
+
+	switch ((enum op_code)c->op->code) {
+	case OP_mlock:
+	case OP_mlock2:
+	case OP_mlockall:
+		break;
+	case OP_mremap:
+	case OP_mprotect:
+		if (s && s->locked)
+			break;
+		return false;
+	default:
+		return false;
+	}
+	for (u32 i = 0; s && i < s->nr; i++)
+		if (s->area[i].attr & M_UFFD)
 			return true;
 	return false;
 }
@@ -369,7 +398,7 @@ void compare_after(struct target *t, const struct call *c)
 		t->model.unchanged++;
 		break;
 	case IS_MODELLED:
-		if (is_new_word(c) || cmp->leaves_more || borrows(t, c)) {
+		if (is_new_word(c) || cmp->leaves_more || borrows(t, c) || fetches_missing(t, c)) {
 			/* what MADV_FREE lets go may go at any time from now on */
 			cmp->lasting |= is_new_word(c) && c->out->kind != OUT_ERRNO;
 			not_modelled(t, code);
