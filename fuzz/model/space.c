@@ -608,7 +608,8 @@ void m_accept(struct model *m, m_present_fn present, m_present_fn account, void 
 			m_zap_object(m, e->obj, e->start, e->end - 1);
 			break;
 		case M_TOUCH:
-			fetch(m, e->space, e->start, false);
+			if (!present || present(priv, e->space, e->start))
+				fetch(m, e->space, e->start, false);
 			break;
 		case M_STORE:
 			a = m_at(s, e->start);
