@@ -18,11 +18,11 @@ static void look(struct machine *m, u64 addr, pte_t pte, struct fl_look *l)
 							  : m->swap.slots[slot].tag;
 		return;
 	}
-	if (pte & _PAGE_SPECIAL) {
+	page = pfn_to_page(m, pte_pfn(pte));
+	if (pte & _PAGE_SPECIAL && page != m->vvar_page) {
 		l->kind = FL_LOOK_ZERO;
 		return;
 	}
-	page = pfn_to_page(m, pte_pfn(pte));
 	if (!page || !page->mem) {
 		l->kind = FL_LOOK_ODD;
 		return;
@@ -37,6 +37,9 @@ static void look(struct machine *m, u64 addr, pte_t pte, struct fl_look *l)
 		l->kind = FL_LOOK_FILE;
 		l->index = page->index;
 		l->inode = page->mapping ? page->mapping->host : NULL;
+		break;
+	case PAGE_KERNEL:
+		l->kind = FL_LOOK_KERNEL;
 		break;
 	default:
 		l->kind = FL_LOOK_ODD;

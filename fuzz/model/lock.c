@@ -41,6 +41,8 @@ int m_populate(struct model *m, u32 space, u64 start, u64 end, bool ignore_error
 		const struct m_area *a = &s->area[i];
 		u64 last = min_u64(a->end, end);
 
+		if (a->attr & (M_IO | M_PFNMAP))
+			continue;
 		/* a page at a time is promised as it is touched, and that may be refused */
 		if (a->obj != M_NONE && m->object[a->obj].noreserve &&
 		    !m_may_commit(m, space, (last - max_u64(a->start, start)) >> PAGE_SHIFT))

@@ -634,7 +634,7 @@ static int punch(struct model *m, const struct m_area *a, u64 start, u64 end)
 {
 	u64 first;
 
-	if (a->attr & M_LOCKED || a->obj == M_NONE)
+	if (a->attr & M_LOCKED || a->obj == M_NONE || m->object[a->obj].special)
 		return EINVAL;
 	if ((a->attr & (M_SHARED | M_WRITE)) != (M_SHARED | M_WRITE))
 		return EACCES;
@@ -653,9 +653,9 @@ static int advise(struct model *m, u32 space, u64 start, u64 end, u64 advice)
 
 	switch (advice) {
 	case MADV_WILLNEED:
-		return a->obj == M_NONE ? EBADF : 0;
+		return a->obj == M_NONE || m->object[a->obj].special ? EBADF : 0;
 	case MADV_DONTNEED:
-		if (a->attr & M_LOCKED)
+		if (a->attr & (M_LOCKED | M_PFNMAP))
 			return EINVAL;
 		m_effect(m, (struct m_effect){M_DROP, space, M_NONE, start, end, 0});
 		return 0;
@@ -664,6 +664,10 @@ static int advise(struct model *m, u32 space, u64 start, u64 end, u64 advice)
 	case MADV_HUGEPAGE:
 	case MADV_NOHUGEPAGE:
 		if (a->attr & (M_SHARED | M_MAYSHARE | M_SPECIAL) && !m->cfg.modern)
+			return EINVAL;
+		break;
+	case MADV_DOFORK:
+		if (a->attr & M_IO)
 			return EINVAL;
 		break;
 	case MADV_DODUMP:

@@ -44,13 +44,17 @@ enum m_attr {
 	M_NOHUGE = 1 << 19,
 	M_MERGEABLE = 1 << 20,
 	M_DONTEXPAND = 1 << 21,
-	M_FOREIGN = 1 << 22, /* has a property that is not modelled */
-	M_UFFD = 1 << 23,    /* what misses there is for a userfaultfd */
+	M_IO = 1 << 22,
+	M_PFNMAP = 1 << 23,
+	M_UFFD = 1 << 24,    /* what misses there is for a userfaultfd */
+	M_FOREIGN = 1 << 25, /* has a property that is not modelled */
 };
-#define M_SPECIAL  M_DONTEXPAND /* the kernel's: never locked, nor one with its neighbours */
+#define M_SPECIAL              \
+	(M_DONTEXPAND | M_IO | \
+	 M_PFNMAP) /* the kernel's: never locked, nor one with its neighbours */
 #define M_RWX	   (M_READ | M_WRITE | M_EXEC)
 #define M_LOCKBITS (M_LOCKED | M_ONFAULT)
-extern const char *const m_attr_names[24];
+extern const char *const m_attr_names[26];
 
 #define M_NONE UINT32_MAX
 
@@ -79,6 +83,7 @@ struct m_pages {
 struct m_object {
 	bool used, open, anon, noreserve, sealed;
 	bool ring;	      /* of a context: open as long as that lives */
+	bool special;	      /* pages of the kernel's, mapped without a file */
 	u32 mode;	      /* 1 read, 2 write, 4 execute, as opened */
 	u64 ino;	      /* files: part of their first content */
 	u64 size, backed;     /* pages; from backed on they begin as zeroes */
@@ -95,18 +100,23 @@ struct m_space {
 	struct m_pages own;	    /* private pages with a content of their own, by page number */
 	u64 total, locked, account; /* pages, sums over the areas */
 	u64 start_brk, brk;
-	u32 def;    /* M_LOCKBITS that new mappings get */
-	u32 users;  /* tasks and pins */
-	u32 binfmt; /* or M_NONE */
+	u64 stepping; /* where probed instructions are stepped; 0: nowhere yet */
+	u32 def;      /* M_LOCKBITS that new mappings get */
+	u32 users;    /* tasks and pins */
+	u32 binfmt;   /* or M_NONE */
 	const void *engine;
 };
+
+#define M_MAX_CALLS 64u
 
 struct m_task {
 	bool alive, waiting; /* waiting: for its vfork child */
 	bool dumping;	     /* core: it does nothing else */
 	bool kthread;	     /* nobody's: no part of limit_nproc */
 	u32 space;	     /* or M_NONE */
-	u32 waiter;	     /* task that waits for this one, or M_NONE */
+	u32 depth;	     /* of probed calls that it is in */
+	u64 call[M_MAX_CALLS];
+	u32 waiter; /* task that waits for this one, or M_NONE */
 };
 
 /* A context of asynchronous I/O. */
@@ -137,7 +147,7 @@ struct m_config {
 	u64 levels, mem, swap, overcommit, overcommit_ratio;
 	u64 limit_as, limit_data, limit_stack, limit_memlock, max_tasks, limit_nproc, pid_max, cpus;
 	bool modern; /* linux-6.18 */
-	bool stack_guard, ldt, ksm, aio;
+	bool stack_guard, ldt, ksm, aio, uprobes, vdso, mmu_notifier;
 	u64 aio_max_nr;
 	bool thp; /* huge pages bring more than was asked for */
 	/* follow from levels */
@@ -157,6 +167,8 @@ enum m_effect_kind {
 	M_CONTEXT_END,
 	M_CONTEXT_MOVE, /* to start */
 	M_REQUESTS,	/* its context has `to` of them in flight */
+	M_CALL,		/* task obj is in a probed call of `to` */
+	M_RETURN,	/* and not any more */
 };
 struct m_effect {
 	enum m_effect_kind kind;
@@ -184,7 +196,8 @@ struct model {
 	bool going[2]; /* module of a binary format */
 	bool swap_on;
 	u64 next_ino;
-	u64 account; /* of all spaces and objects: what is committed */
+	u32 vdso, vvar; /* objects, or M_NONE */
+	u64 account;	/* of all spaces and objects: what is committed */
 
 	struct m_effect *effect;
 	u32 nr_effects, max_effects;
@@ -205,7 +218,7 @@ struct model {
 	/* For taking back. */
 	struct m_area *saved;
 	u32 nr_saved, max_saved, saved_space, saved_def;
-	u64 saved_brk;
+	u64 saved_brk, saved_stepping;
 	struct m_chunk *free_chunks;
 };
 
@@ -342,6 +355,19 @@ void m_set_requests(struct model *m, u32 obj, u64 reqs);
 void m_move_context(struct model *m, u32 obj, u64 id);
 /* Is the object the ring of a context of this space? */
 bool m_has_ring(struct model *m, u32 space, u32 obj);
+
+/* ---- special.c --------------------------------------------------------------------------------
+ */
+
+/* 0 or an errno. */
+int m_map_vdso(struct model *m, u32 space);
+/* The page for stepping is there, at this address or (0) where there is room. 0 or an errno. */
+int m_step_area(struct model *m, u32 space, u64 at);
+struct m_result m_probe_step(struct model *m, u32 space);
+struct m_result m_probe_call(struct model *m, u32 task, u64 func);
+struct m_result m_probe_return(struct model *m, u32 task);
+/* The child returns from what its parent is in, too. */
+void m_probed_birth(struct model *m, u32 task, u32 child, bool vfork);
 
 /* ---- task.c -----------------------------------------------------------------------------------
  */

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const m_attr_names[24] = {
-	"r",	      "w",	    "x",	 "shared",     "mayread", "maywrite",
-	"mayexec",    "mayshare",   "growsdown", "image",      "locked",  "onfault",
-	"sequential", "random",	    "dontfork",	 "dontdump",   "account", "noreserve",
-	"hugepage",   "nohugepage", "mergeable", "dontexpand", "foreign", "uffd",
+const char *const m_attr_names[26] = {
+	"r",	      "w",	   "x",	      "shared",	   "mayread",  "maywrite",   "mayexec",
+	"mayshare",   "growsdown", "image",   "locked",	   "onfault",  "sequential", "random",
+	"dontfork",   "dontdump",  "account", "noreserve", "hugepage", "nohugepage", "mergeable",
+	"dontexpand", "io",	   "pfnmap",  "uffd",	   "foreign",
 };
 
 /* Makes room for one more; false: there is none. */
@@ -608,7 +608,8 @@ void m_accept(struct model *m, m_present_fn present, m_present_fn account, void 
 			m_zap_object(m, e->obj, e->start, e->end - 1);
 			break;
 		case M_TOUCH:
-			fetch(m, e->space, e->start, false);
+			if (!present || present(priv, e->space, e->start))
+				fetch(m, e->space, e->start, false);
 			break;
 		case M_STORE:
 			a = m_at(s, e->start);
@@ -633,6 +634,12 @@ void m_accept(struct model *m, m_present_fn present, m_present_fn account, void 
 		case M_CONTEXT_MOVE:
 			m_move_context(m, e->obj, e->start);
 			break;
+		case M_CALL:
+			m->task[e->obj].call[m->task[e->obj].depth++] = e->to;
+			break;
+		case M_RETURN:
+			m->task[e->obj].depth--;
+			break;
 		case M_REQUESTS:
 			m_set_requests(m, e->obj, e->to);
 			break;
@@ -655,6 +662,7 @@ void m_save(struct model *m, u32 space)
 	m->nr_saved = s->nr;
 	m->saved_space = space;
 	m->saved_brk = s->brk;
+	m->saved_stepping = s->stepping;
 	m->saved_def = s->def;
 }
 
@@ -665,6 +673,7 @@ void m_rollback(struct model *m)
 	m->nr_effects = 0;
 	m->unsure = false;
 	s->brk = m->saved_brk;
+	s->stepping = m->saved_stepping;
 	s->def = m->saved_def;
 	m_clear(m, m->saved_space, 0, UINT64_MAX);
 	for (u32 i = 0; i < m->nr_saved; i++) {
@@ -718,6 +727,7 @@ int m_reset(struct model *m, const struct m_config *cfg, u32 nr_tasks)
 	m->cfg = *cfg;
 	m_layout(&m->cfg);
 	m->swap_on = cfg->swap > 0;
+	m->vdso = m->vvar = M_NONE;
 	m->next_ino = 1;
 	return set_tasks(m, nr_tasks) ? 0 : -ENOMEM;
 }
@@ -763,6 +773,8 @@ void m_copy(struct model *to, const struct model *from)
 	memcpy(to->going, from->going, sizeof(to->going));
 	to->swap_on = from->swap_on;
 	to->next_ino = from->next_ino;
+	to->vdso = from->vdso;
+	to->vvar = from->vvar;
 	to->account = from->account;
 	to->lost = from->lost;
 	for (u32 i = 0; i < from->nr_contexts; i++) {

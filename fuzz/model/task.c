@@ -149,6 +149,8 @@ struct m_result m_fork(struct model *m, u32 task, u32 child, u32 flags, bool kth
 		m->task[task].waiting = true;
 		m->task[child].waiter = task;
 	}
+	if (!kthread)
+		m_probed_birth(m, task, child, flags & CLONE_VFORK);
 	return m_value(child);
 }
 
@@ -163,6 +165,7 @@ static void release(struct model *m, u32 task)
 	if (t->waiter != M_NONE)
 		m->task[t->waiter].waiting = false;
 	t->waiter = M_NONE;
+	t->depth = 0;
 	if (t->space != M_NONE)
 		m_put_space(m, t->space);
 	t->space = M_NONE;
@@ -271,7 +274,7 @@ static int load_image(struct model *m, u32 space, const struct m_image *im)
 	s->start_brk = im->start_brk ? PAGE_ALIGN(im->start_brk) : im->nr_segs ? end : 0x400000;
 	s->brk = s->start_brk;
 	s->binfmt = (u32)im->binfmt;
-	return 0;
+	return m_map_vdso(m, space);
 }
 
 struct m_result m_exec(struct model *m, u32 task, const struct m_image *im)
@@ -309,6 +312,8 @@ static struct m_result take(struct model *m, struct m_pin *pins, u32 task, u64 s
 {
 	u32 space = spaces_user(m, task);
 
+	if (pins == m->notifier && !m->cfg.mmu_notifier)
+		return m_error(ENOSYS);
 	if (space == M_NONE || slot >= M_SLOTS)
 		return m_error(EINVAL);
 	if (pins[slot].space != M_NONE)

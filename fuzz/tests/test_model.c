@@ -304,6 +304,57 @@ static void test_contexts(void **state)
 	drop(a);
 }
 
+/* Pages of the kernel's are there to be looked at; who may write gets copies. */
+static void test_special_mappings(void **state)
+{
+	struct m_config cfg = usual;
+	struct alone *a;
+	const struct m_area *vdso, *vvar;
+	u64 code, data, step;
+
+	(void)state;
+	cfg.vdso = cfg.uprobes = true;
+	a = make(&cfg);
+	vdso = &a->m.space[a->space].area[1];
+	vvar = &a->m.space[a->space].area[0];
+	code = vdso->start;
+	data = vvar->start;
+	assert_int_equal(code, data + P(2));
+	assert_int_equal(load(a, a->space, code + P(1)).value, 0x464c4580);
+	assert_int_equal(load(a, a->space, data).kind, M_OK);
+	assert_int_equal(load(a, a->space, data + P(1)).kind, M_SIGBUS);
+	assert_int_equal(did(a, m_mprotect(&a->m, a->space, data, P(1), RW)).value, -EACCES);
+	assert_int_equal(did(a, m_mprotect(&a->m, a->space, code, P(2), RW)).value, 0);
+	store(a, a->space, code, 7);
+	assert_int_equal(load(a, a->space, code).value, 7);
+	/* never longer, never locked, not merged away */
+	assert_int_equal(
+		did(a, m_mremap(&a->m, a->space, code, P(2), P(3), MREMAP_MAYMOVE, 0)).value,
+		-EFAULT);
+	assert_int_equal(did(a, m_mlock(&a->m, a->space, code, P(2), M_LOCKED)).value, 0);
+	assert_int_equal(a->m.space[a->space].locked, 0);
+
+	step = (u64)did(a, m_probe_step(&a->m, a->space)).value & PAGE_MASK;
+	assert_int_equal(load(a, a->space, step).value, 0xcc);
+	assert_int_equal(did(a, m_madvise(&a->m, a->space, step, P(1), MADV_DOFORK)).value,
+			 -EINVAL);
+	assert_int_equal(did(a, m_probe_return(&a->m, 0)).value, -EINVAL);
+	assert_int_equal(m_fork(&a->m, 0, 1, 0, false).value, 1);
+	assert_null(m_at(&a->m.space[a->m.task[1].space], step));
+	/* a child that returns from probed calls, too, has such a page of its own */
+	assert_int_equal(did(a, m_probe_call(&a->m, 0, 0x1234)).value, 0);
+	assert_int_equal(m_fork(&a->m, 0, 2, 0, false).value, 2);
+	assert_non_null(m_at(&a->m.space[a->m.task[2].space], step));
+	assert_int_equal(did(a, m_probe_return(&a->m, 2)).value, 0x1234);
+	assert_int_equal(did(a, m_probe_return(&a->m, 0)).value, 0x1234);
+	/* a copy of its own, and the kernel's page for all others */
+	assert_int_equal(load(a, a->m.task[2].space, code).value, 7);
+	assert_int_equal(load(a, a->m.task[2].space, code + P(1)).value, 0x464c4580);
+	m_exit(&a->m, 1);
+	m_exit(&a->m, 2);
+	drop(a);
+}
+
 static void test_context_taken_back(void **state)
 {
 	struct m_config cfg = usual;
@@ -663,6 +714,7 @@ int main(void)
 		cmocka_unit_test(test_taken_back),
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_contexts),
+		cmocka_unit_test(test_special_mappings),
 		cmocka_unit_test(test_context_taken_back),
 		cmocka_unit_test(test_each_difference_is_found),
 		cmocka_unit_test(test_unchanged_engine_agrees),

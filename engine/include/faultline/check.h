@@ -131,8 +131,9 @@ enum fl_look_kind {
 	FL_LOOK_NOTHING,
 	FL_LOOK_ZERO, /* the page of zeroes */
 	FL_LOOK_ANON,
-	FL_LOOK_FILE, /* of a page cache: inode and index say where */
-	FL_LOOK_ODD,  /* no page that a task may have: the checks will say more */
+	FL_LOOK_FILE,	/* of a page cache: inode and index say where */
+	FL_LOOK_KERNEL, /* the kernel's own, of a special mapping */
+	FL_LOOK_ODD,	/* no page that a task may have: the checks will say more */
 };
 
 struct file_inode;

@@ -51,8 +51,13 @@ u32 cmp_attr_of(u32 flags);
 const struct vm_area_struct *cmp_vma_above(const struct mm_struct *mm, u64 addr);
 /* Pages that __vm_enough_memory() would find free just now (facts §9.1). */
 u64 cmp_free_pages(const struct machine *m);
-/* The object that stands for a file, or M_NONE. */
-u32 cmp_object_of(const struct compare *cmp, const struct file *file);
+/* What the pages of a VMA come from, a file or a special mapping; NULL: memory of its own. */
+static inline const void *cmp_source(const struct vm_area_struct *v)
+{
+	return v->vm_file ? (const void *)v->vm_file : v->vm_private_data;
+}
+/* The object that stands for such a source, or M_NONE. */
+u32 cmp_object_of(const struct compare *cmp, const void *source);
 
 /* False: *d says what differs; d may be NULL where nobody wants to know. */
 bool cmp_same_areas(struct target *t, u32 space, const struct mm_struct *mm, u64 start, u64 end,
@@ -67,6 +72,8 @@ bool cmp_same_everything(struct target *t, struct difference *d);
 /* ---- import.c -------------------------------------------------------------------------------- */
 
 void cmp_import(struct target *t);
+/* The probed calls that a task is in. */
+void cmp_import_calls(struct m_task *to, const struct uprobe_task *utask);
 
 /* ---- operations.c ---------------------------------------------------------------------------- */
 

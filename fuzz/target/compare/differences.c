@@ -9,18 +9,32 @@ static const struct {
 	u32 vm;
 	u32 attr;
 } vm_attrs[] = {
-	{VM_READ, M_READ},	     {VM_WRITE, M_WRITE},
-	{VM_EXEC, M_EXEC},	     {VM_SHARED, M_SHARED},
-	{VM_MAYREAD, M_MAYREAD},     {VM_MAYWRITE, M_MAYWRITE},
-	{VM_MAYEXEC, M_MAYEXEC},     {VM_MAYSHARE, M_MAYSHARE},
-	{VM_GROWSDOWN, M_GROWSDOWN}, {VM_DENYWRITE, M_IMAGE},
-	{VM_LOCKED, M_LOCKED},	     {VM_LOCKONFAULT, M_ONFAULT},
-	{VM_SEQ_READ, M_SEQUENTIAL}, {VM_RAND_READ, M_RANDOM},
-	{VM_DONTCOPY, M_DONTFORK},   {VM_DONTDUMP, M_DONTDUMP},
-	{VM_ACCOUNT, M_ACCOUNT},     {VM_NORESERVE, M_NORESERVE},
-	{VM_HUGEPAGE, M_HUGE},	     {VM_NOHUGEPAGE, M_NOHUGE},
-	{VM_MERGEABLE, M_MERGEABLE}, {VM_DONTEXPAND, M_DONTEXPAND},
-	{VM_UFFD_MISSING, M_UFFD},   {VM_SOFTDIRTY, 0},
+	{VM_READ, M_READ},
+	{VM_WRITE, M_WRITE},
+	{VM_EXEC, M_EXEC},
+	{VM_SHARED, M_SHARED},
+	{VM_MAYREAD, M_MAYREAD},
+	{VM_MAYWRITE, M_MAYWRITE},
+	{VM_MAYEXEC, M_MAYEXEC},
+	{VM_MAYSHARE, M_MAYSHARE},
+	{VM_GROWSDOWN, M_GROWSDOWN},
+	{VM_DENYWRITE, M_IMAGE},
+	{VM_LOCKED, M_LOCKED},
+	{VM_LOCKONFAULT, M_ONFAULT},
+	{VM_SEQ_READ, M_SEQUENTIAL},
+	{VM_RAND_READ, M_RANDOM},
+	{VM_DONTCOPY, M_DONTFORK},
+	{VM_DONTDUMP, M_DONTDUMP},
+	{VM_ACCOUNT, M_ACCOUNT},
+	{VM_NORESERVE, M_NORESERVE},
+	{VM_HUGEPAGE, M_HUGE},
+	{VM_NOHUGEPAGE, M_NOHUGE},
+	{VM_MERGEABLE, M_MERGEABLE},
+	{VM_DONTEXPAND, M_DONTEXPAND},
+	{VM_IO, M_IO},
+	{VM_PFNMAP, M_PFNMAP},
+	{VM_UFFD_MISSING, M_UFFD},
+	{VM_SOFTDIRTY, 0},
 };
 
 u32 cmp_attr_of(u32 flags)
@@ -63,15 +77,15 @@ u64 cmp_free_pages(const struct machine *m)
 	return n < 0 ? 0 : (u64)n;
 }
 
-u32 cmp_object_of(const struct compare *cmp, const struct file *file)
+u32 cmp_object_of(const struct compare *cmp, const void *source)
 {
-	if (!file)
+	if (!source)
 		return M_NONE;
 	for (u32 i = 0; i < cmp->m.nr_objects; i++) {
 		const struct m_object *o = &cmp->m.object[i];
 
 		/* of one that has lost its last name the engine may have used the place again */
-		if (o->used && o->engine == file && (o->open || o->mapped))
+		if (o->used && o->engine == source && (o->open || o->mapped))
 			return i;
 	}
 	return M_NONE;
@@ -110,27 +124,27 @@ static bool engine_piece(struct compare *cmp, const struct vm_area_struct **vma,
 			 struct m_area *out)
 {
 	const struct vm_area_struct *v = *vma;
-	struct file *file;
+	const void *source;
 
 	if (!v || v->vm_start >= end)
 		return false;
-	file = v->vm_file;
+	source = cmp_source(v);
 	*out = (struct m_area){.start = max_u64(v->vm_start, addr),
 			       .end = min_u64(v->vm_end, end),
 			       .attr = cmp_attr_of(v->vm_flags),
 			       .obj = M_NONE};
-	if (file) {
-		out->obj = cmp_object_of(cmp, file);
+	if (source) {
+		out->obj = cmp_object_of(cmp, source);
 		out->off = v->vm_pgoff + ((out->start - v->vm_start) >> PAGE_SHIFT);
 	}
 	for (v = v->vm_next; v && v->vm_start < end; v = v->vm_next) {
 		struct m_area next = {.start = v->vm_start,
 				      .end = min_u64(v->vm_end, end),
 				      .attr = cmp_attr_of(v->vm_flags),
-				      .obj = v->vm_file ? out->obj : M_NONE,
-				      .off = v->vm_file ? v->vm_pgoff : 0};
+				      .obj = cmp_source(v) ? out->obj : M_NONE,
+				      .off = cmp_source(v) ? v->vm_pgoff : 0};
 
-		if (v->vm_file != file || !m_joins(out, &next))
+		if (cmp_source(v) != source || !m_joins(out, &next))
 			break;
 		out->end = next.end;
 	}
@@ -138,18 +152,27 @@ static bool engine_piece(struct compare *cmp, const struct vm_area_struct **vma,
 	return true;
 }
 
+static bool may_stand_for(const struct m_object *o, const struct vm_area_struct *v)
+{
+	const struct file_inode *inode = v->vm_file ? v->vm_file->f_inode : NULL;
+
+	if (o->special)
+		return !inode && v->vm_private_data;
+	return inode && (o->anon || o->ring) && o->anon == inode->shmem &&
+	       o->ring == inode->aio_ring;
+}
+
 /* A new object has its name in the engine from the first mapping that both sides have. */
 static void bind_object(struct compare *cmp, const struct m_area *want, struct m_area *got,
-			const struct file *file)
+			const struct vm_area_struct *v)
 {
 	struct m_object *o;
 
-	if (want->obj == M_NONE || got->obj != M_NONE || !file)
+	if (want->obj == M_NONE || got->obj != M_NONE)
 		return;
 	o = &cmp->m.object[want->obj];
-	if (!o->engine && (o->anon || o->ring) && o->anon == file->f_inode->shmem &&
-	    o->ring == file->f_inode->aio_ring) {
-		o->engine = file;
+	if (!o->engine && may_stand_for(o, v)) {
+		o->engine = cmp_source(v);
 		got->obj = want->obj;
 	}
 }
@@ -182,7 +205,7 @@ bool cmp_same_areas(struct target *t, u32 space, const struct mm_struct *mm, u64
 	u32 i = m_find(s, start);
 
 	for (;;) {
-		const struct file *file = vma ? vma->vm_file : NULL;
+		const struct vm_area_struct *first = vma;
 		struct m_area want = {0}, got = {0};
 		bool more = i < s->nr && s->area[i].start < end;
 		bool engine_more = engine_piece(cmp, &vma, start, end, &got);
@@ -197,7 +220,7 @@ bool cmp_same_areas(struct target *t, u32 space, const struct mm_struct *mm, u64
 			}
 			want.end = min_u64(want.end, end);
 			if (engine_more)
-				bind_object(cmp, &want, &got, file);
+				bind_object(cmp, &want, &got, first);
 		}
 		if (more && engine_more && same_area(&want, &got))
 			continue;
@@ -229,8 +252,9 @@ struct page_walk {
 
 static void page_differs(struct page_walk *w, const char *word, const struct fl_look *l, u64 want)
 {
-	static const char *const kinds[] = {"nothing", "the page of zeroes", "a page of its own",
-					    "a page of a file", "no page"};
+	static const char *const kinds[] = {
+		"nothing",	    "the page of zeroes",     "a page of its own",
+		"a page of a file", "a page of the kernel's", "no page"};
 	struct difference *d = w->d;
 
 	w->differs = true;
@@ -269,13 +293,14 @@ static void same_page(void *priv, const struct fl_look *l)
 	if (!own) {
 		tag = o ? m_object_content(o, m_object_page(a, l->addr)) : 0;
 		if (l->kind == FL_LOOK_FILE &&
-		    (!o || !o->engine || l->index != m_object_page(a, l->addr) ||
+		    (!o || o->special || !o->engine || l->index != m_object_page(a, l->addr) ||
 		     l->inode != ((const struct file *)o->engine)->f_inode)) {
 			page_differs(w, "wrong page", l, tag);
 			return;
 		}
 	}
-	if (l->tag != tag || l->kind == FL_LOOK_ODD)
+	if (l->tag != tag || l->kind == FL_LOOK_ODD ||
+	    (l->kind == FL_LOOK_KERNEL && !(o && o->special)))
 		page_differs(w, "content", l, tag);
 }
 

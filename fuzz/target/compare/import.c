@@ -28,6 +28,11 @@ static const struct rb_node *next_node(const struct rb_node *n)
 	return n->parent;
 }
 
+static u64 tag_of(const struct page *page)
+{
+	return *(const u64 *)page->mem;
+}
+
 static u32 import_file(struct target *t, const struct file *file, bool open)
 {
 	struct model *m = &t->cmp->m;
@@ -58,8 +63,36 @@ static u32 import_file(struct target *t, const struct file *file, bool open)
 	for (; n; n = next_node(n)) {
 		const struct page *page = container_of(n, const struct page, cache_node);
 
-		m_page_put(m, &o->pages, page->index, *(const u64 *)page->mem);
+		m_page_put(m, &o->pages, page->index, tag_of(page));
 	}
+	return obj;
+}
+
+/* Pages of the kernel's. Those of [vdso] and [vvar] are the same for everybody. */
+static u32 import_special(struct target *t, const struct vm_special_mapping *spec)
+{
+	const struct machine *machine = t->m;
+	struct model *m = &t->cmp->m;
+	u32 obj = cmp_object_of(t->cmp, spec);
+	struct m_object *o;
+
+	if (obj != M_NONE)
+		return obj;
+	obj = m_new_object(m);
+	if (obj == M_NONE)
+		return M_NONE;
+	o = &m->object[obj];
+	o->special = true;
+	o->engine = spec;
+	for (; o->size < SPECIAL_PAGES && spec->pages[o->size]; o->size++)
+		m_page_put(m, &o->pages, o->size, tag_of(spec->pages[o->size]));
+	if (spec == &machine->vdso_mapping)
+		m->vdso = obj;
+	if (spec == &machine->vvar_mapping) {
+		m_page_put(m, &o->pages, o->size++, tag_of(machine->vvar_page));
+		m->vvar = obj;
+	}
+	o->open = obj == m->vdso || obj == m->vvar;
 	return obj;
 }
 
@@ -118,16 +151,29 @@ static u32 import_space(struct target *t, struct mm_struct *mm)
 				   .attr = cmp_attr_of(v->vm_flags),
 				   .obj = M_NONE};
 
-		if (v->vm_file) {
+		if (v->vm_file)
 			a.obj = import_file(t, v->vm_file, false);
+		else if (v->vm_private_data)
+			a.obj = import_special(t, v->vm_private_data);
+		if (a.obj != M_NONE)
 			a.off = v->vm_pgoff;
-		}
 		m_insert(m, space, &a);
 	}
 	import_contexts(t, space, mm);
+	m->space[space].stepping = mm->xol_area ? mm->xol_area->vaddr : 0;
 	own.space = space;
 	fl_look_over(t->m, mm, 0, m->cfg.task_size, import_page, &own);
 	return space;
+}
+
+void cmp_import_calls(struct m_task *to, const struct uprobe_task *utask)
+{
+	const struct return_instance *ri = utask ? utask->return_instances : NULL;
+
+	to->depth = utask ? utask->depth : 0;
+	/* the latest first */
+	for (u32 i = to->depth; ri && i-- > 0; ri = ri->next)
+		to->call[i] = ri->func;
 }
 
 static void import_tasks(struct target *t)
@@ -144,6 +190,7 @@ static void import_tasks(struct target *t)
 		m->task[i].dumping = tsk->flags & PF_DUMPCORE;
 		m->task[i].waiting = tsk->state == TASK_VFORK_WAIT;
 		m->task[i].space = import_space(t, tsk->mm);
+		cmp_import_calls(&m->task[i], tsk->utask);
 		m->alive++;
 		for (u32 k = 0; tsk->vfork_parent && k < m->nr_tasks; k++)
 			if (t->tasks[k].tsk == tsk->vfork_parent)
@@ -163,6 +210,10 @@ void cmp_import(struct target *t)
 		return;
 	}
 	m->next_ino = t->m->next_ino;
+	if (t->m->cfg.vdso) {
+		import_special(t, &t->m->vdso_mapping);
+		import_special(t, &t->m->vvar_mapping);
+	}
 	m->swap_on = t->m->swap.on;
 	for (u32 i = 0; i < NR_BINFMTS; i++)
 		m->going[i] = t->m->modules[i].going;

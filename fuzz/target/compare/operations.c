@@ -175,6 +175,12 @@ struct m_result cmp_run_op(struct target *t, const struct call *c)
 		return m_notify(m, task, a[0].val);
 	case OP_notifier_unregister:
 		return m_unnotify(m, a[0].val);
+	case OP_uprobe_step:
+		return m_probe_step(m, space);
+	case OP_uprobe_call:
+		return m_probe_call(m, task, a[0].val);
+	case OP_uprobe_return:
+		return m_probe_return(m, task);
 	case OP_io_setup:
 		return m_io_setup(m, space, min_u64(a[0].val, UINT32_MAX), c->addr);
 	case OP_io_destroy:
@@ -223,6 +229,8 @@ bool cmp_changes_ranges(enum op_code code)
 	case OP_io_destroy:
 	case OP_io_submit:
 	case OP_io_getevents:
+	case OP_uprobe_step:
+	case OP_uprobe_call:
 		return true;
 	default:
 		return false;

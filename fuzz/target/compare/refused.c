@@ -315,6 +315,8 @@ static bool follow(struct target *t, const struct call *c, u32 space, unsigned i
 			return false;
 		follow_stack(t, c, space);
 		return true;
+	case OP_uprobe_call:
+		return !k && !m_step_area(m, space, 0);
 	case OP_io_setup:
 	case OP_io_destroy:
 	case OP_io_submit:

@@ -53,6 +53,9 @@ void compare_begin(struct target *t, const struct exec_image *image)
 		.ldt = c->ldt,
 		.ksm = c->ksm,
 		.aio = c->aio,
+		.uprobes = c->uprobes,
+		.vdso = c->vdso,
+		.mmu_notifier = c->mmu_notifier,
 		.aio_max_nr = c->aio_max_nr,
 		.thp = c->thp,
 	};

@@ -301,17 +301,40 @@ static bool fetches_missing(const struct target *t, const struct call *c)
 	return false;
 }
 
-/* An exec that is interrupted last has let its vfork parent go (facts §13.2). */
-static void follow_wakeup(struct target *t, u32 task)
+/*
+ * An exec that is interrupted last has let its vfork parent go (facts §13.2), and returns from no
+ * call of the image that it stays in.
+ */
+static void follow_release(struct target *t, u32 task)
 {
 	struct m_task *tasks = t->cmp->m.task;
 	u32 waiter = tasks[task].waiter;
 
+	if (!t->tasks[task].tsk->utask)
+		tasks[task].depth = 0;
 	if (waiter == M_NONE || !t->tasks[waiter].tsk ||
 	    t->tasks[waiter].tsk->state != TASK_RUNNING)
 		return;
 	tasks[waiter].waiting = false;
 	tasks[task].waiter = M_NONE;
+}
+
+/* A child is born even if what it needs to return from probed calls cannot be had (facts §13.2). */
+static void follow_birth(struct target *t, const struct call *c)
+{
+	struct model *m = &t->cmp->m;
+	const struct task_struct *tsk = t->tasks[c->op->def].tsk;
+	struct m_task *child = &m->task[c->op->def];
+	u64 at;
+
+	if (!tsk || !child->depth)
+		return;
+	cmp_import_calls(child, tsk->utask);
+	at = child->space == M_NONE ? 0 : m->space[child->space].stepping;
+	if (!at || !tsk->mm || tsk->mm->xol_area)
+		return;
+	m_clear(m, child->space, at, at + PAGE_SIZE);
+	m->space[child->space].stepping = 0;
 }
 
 /* Runs the operation on the model, as far as its outcome lets it. */
@@ -330,7 +353,7 @@ static void run_modelled(struct target *t, const struct call *c)
 		if (c->out->kind == OUT_KILLED)
 			m_exit(m, task);
 		else if (code == OP_exec)
-			follow_wakeup(t, task);
+			follow_release(t, task);
 		t->model.followed++;
 		return;
 	}
@@ -346,6 +369,8 @@ static void run_modelled(struct target *t, const struct call *c)
 			t->model.followed++;
 			return;
 		}
+		if (refused && code != OP_exec && cmp_makes_space(code) && c->out->kind == OUT_OK)
+			follow_birth(t, c);
 		cmp_accept(t, refused);
 		t->model.agreed++;
 		return;

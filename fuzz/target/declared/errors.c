@@ -206,9 +206,13 @@ static bool is_access_site(enum fl_site site)
 static bool not_populated(const struct target *t, u32 op, const struct fi_point *point,
 			  const struct outcome *out)
 {
-	if (out->kind != OUT_OK)
+	enum op_code code = (enum op_code)t->p->ops[op].code;
+	/* VMA by VMA: a later one may be one that cannot be changed so */
+	bool goes_on = code == OP_mprotect && out->kind == OUT_ERRNO && out->value == -EACCES;
+
+	if (out->kind != OUT_OK && !goes_on)
 		return false;
-	switch ((enum op_code)t->p->ops[op].code) {
+	switch (code) {
 	case OP_mmap:
 	case OP_brk:
 	case OP_mremap:
