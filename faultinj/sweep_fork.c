@@ -3,7 +3,9 @@
  * The sweep of a subject that kills its process. The golden run goes through the program once more;
  * before each operation a child is made for each point that waits, which fails it there, retries,
  * ends all tasks and takes the census. The parent never sees a fault, so a child that dies takes
- * nothing with it but its own point, which is thereby explained.
+ * nothing with it but its own point, which is thereby explained. What such an attempt has met it
+ * leaves on the board, so that the parent knows which trials follow; those are made in a second
+ * run.
  */
 #include "sweep_internal.h"
 
@@ -44,7 +46,7 @@ static void died(struct sweep *sw, const struct errand *e, struct finding *how)
 	sw->faults[0] = sw->points[e->trial.point];
 	sw->nr_faults = 1;
 	sw->armed.nr = e->trial.nr;
-	sw->armed.items[0] = e->trial.items[0];
+	memcpy(sw->armed.items, e->trial.items, e->trial.nr * sizeof(e->trial.items[0]));
 	sw->faulted = true;
 	sweep_own(sw, how->op, how);
 	sw->faulted = false;
@@ -78,14 +80,17 @@ static int send(struct sweep *sw, struct errand *e, struct attempt *a)
 	sw->nr_caught = b->nr_caught;
 	memcpy(sw->caught, b->caught, b->nr_caught * sizeof(b->caught[0]));
 	*a = b->a;
+	sw->nr_scratch = b->nr_points;
+	sw->after_scratch = b->after_points;
+	memcpy(sw->scratch, b->points, b->nr_points * sizeof(b->points[0]));
 	return b->err;
 }
 
 /* What one child has caught another must see in a fresh machine, or it is an artefact. */
-static int confirm(struct sweep *sw, u32 i, enum judge_mode mode)
+static int confirm(struct sweep *sw, const struct trial *t, enum judge_mode mode)
 {
-	struct errand again = {.sw = sw, .trial = sweep_single(sw, i), .mode = mode, .alone = true};
-	struct context *c = sweep_context_find(sw, &sw->points[i]);
+	struct errand again = {.sw = sw, .trial = *t, .mode = mode, .alone = true};
+	struct context *c = sweep_context_find(sw, &sw->points[t->point]);
 	struct attempt a;
 	int err;
 
@@ -100,35 +105,65 @@ static int confirm(struct sweep *sw, u32 i, enum judge_mode mode)
 	return err;
 }
 
-static int fork_point(struct sweep *sw, u32 i, enum judge_mode mode)
+/* Books what came of a trial's child, and what follows from it. */
+static int book(struct sweep *sw, const struct trial *t, const struct attempt *a)
 {
-	struct errand e = {.sw = sw, .trial = sweep_single(sw, i), .mode = mode};
+	bool met = a->delivered, retried = !sw->nr_caught && (a->golden || a->retryable);
+	int err;
+
+	if (t->kind == TRIAL_EXPLORE || t->kind == TRIAL_PAIR)
+		met = met && a->nr_failed == t->nr;
+	if (!met) {
+		if (t->kind == TRIAL_POINT)
+			sweep_mask(sw, t->point, "not met again, not even in a fresh machine");
+		else
+			sweep_trial_failed(sw, t);
+		return 0;
+	}
+	if (t->kind == TRIAL_POINT)
+		sweep_deliver(sw, t->point);
+	err = sweep_follow(sw, t, a);
+	if (t->kind == TRIAL_POINT && retried)
+		sweep_verified(sw, t->point);
+	else if (t->kind == TRIAL_PAIR && retried && sw->opt->verified)
+		sw->opt->verified(sw->opt->priv, &sw->board->fault);
+	return err;
+}
+
+static int fork_trial(struct sweep *sw, const struct trial *t, enum judge_mode mode)
+{
+	struct errand e = {.sw = sw, .trial = *t, .mode = mode};
 	struct attempt a;
 	int err = send(sw, &e, &a);
 
+	if (!err && mode == JUDGE_RETRY)
+		err = book(sw, t, &a);
 	if (err)
 		return err;
-	if (mode == JUDGE_RETRY) {
-		if (a.delivered) {
-			sweep_deliver(sw, i);
-			sw->stats->children += a.after;
-			sw->stats->pairs_left += a.after;
-			sw->stats->persistent_same += !a.after;
-			sw->stats->persistent_pruned += a.after != 0;
-		} else {
-			sweep_mask(sw, i, "not met again, not even in a fresh machine");
-		}
-	}
-	if (mode == JUDGE_RETRY && !sw->nr_caught && (a.golden || a.retryable))
-		sweep_verified(sw, i);
-	return sw->nr_caught ? confirm(sw, i, mode) : 0;
+	return sw->nr_caught ? confirm(sw, t, mode) : 0;
 }
 
 /* Once with its retry, and once per context without. */
-static int fork_op(struct sweep *sw, u32 op)
+static int fork_point(struct sweep *sw, u32 i)
+{
+	const struct trial t = sweep_single(sw, i);
+	struct context *c;
+	int err = fork_trial(sw, &t, JUDGE_RETRY);
+
+	if (err)
+		return err;
+	c = sweep_context_find(sw, &sw->points[i]);
+	if (!c)
+		return -ENOMEM;
+	if (c->ended || sw->info[i].state != PT_DELIVERED || sw->info[i].benign)
+		return 0;
+	c->ended = true;
+	return fork_trial(sw, &t, JUDGE_END);
+}
+
+static int fork_points(struct sweep *sw, u32 op)
 {
 	const struct golden_op *g = &sw->ops[op];
-	struct context *c;
 	int ret;
 
 	for (u32 i = g->first; i < g->first + g->nr; i++) {
@@ -137,25 +172,34 @@ static int fork_op(struct sweep *sw, u32 op)
 		ret = sweep_given_up(sw, i);
 		if (ret < 0)
 			return ret;
-		if (ret)
-			continue;
-		ret = fork_point(sw, i, JUDGE_RETRY);
-		if (ret)
-			return ret;
-		c = sweep_context_find(sw, &sw->points[i]);
-		if (!c)
-			return -ENOMEM;
-		if (c->ended || sw->info[i].state != PT_DELIVERED || sw->info[i].benign)
-			continue;
-		c->ended = true;
-		ret = fork_point(sw, i, JUDGE_END);
-		if (ret)
+		if (!ret)
+			ret = fork_point(sw, i);
+		if (ret < 0)
 			return ret;
 	}
 	return 0;
 }
 
-static int fork_ops(struct sweep *sw)
+/* What has followed from them: behind the points of all, whose contexts are given up in time. */
+static int fork_trials(struct sweep *sw, u32 op)
+{
+	int ret = sweep_queue_whole_op(sw, op);
+	struct trial t;
+
+	while (!ret && sweep_next_trial(sw, op, &t)) {
+		const struct context *c = sweep_context_find(sw, &sw->points[t.point]);
+
+		if (!c)
+			return -ENOMEM;
+		if (c->findings < MAX_PER_CONTEXT)
+			ret = fork_trial(sw, &t, JUDGE_RETRY);
+		else
+			sweep_trial_failed(sw, &t);
+	}
+	return ret;
+}
+
+static int fork_ops(struct sweep *sw, int (*each)(struct sweep *sw, u32 op))
 {
 	struct outcome out;
 	int err = sweep_rebuild(sw, sw->base);
@@ -164,7 +208,7 @@ static int fork_ops(struct sweep *sw)
 		if (sweep_stopped(sw))
 			return -EINTR;
 		sweep_progress(sw, op);
-		err = fork_op(sw, op);
+		err = each(sw, op);
 		if (err)
 			return err;
 		sweep_caught_reset(sw);
@@ -189,7 +233,9 @@ int sweep_fork_pass(struct sweep *sw)
 		sw->board = NULL;
 		return -ENOMEM;
 	}
-	err = fork_ops(sw);
+	err = fork_ops(sw, fork_points);
+	if (!err && !sw->opt->single)
+		err = fork_ops(sw, fork_trials);
 	munmap(sw->board, sizeof(*sw->board));
 	sw->board = NULL;
 	return err;

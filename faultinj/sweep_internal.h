@@ -110,6 +110,8 @@ struct attempt {
 	u64 after_sites, fresh_sites;
 };
 
+#define BOARD_POINTS 4096u
+
 /* What a child of SWEEP_FORK leaves behind: in memory that it shares with its parent. */
 struct board {
 	volatile bool attempting; /* the armed operation is running */
@@ -120,6 +122,9 @@ struct board {
 	bool miscounted;
 	u32 nr_caught;
 	struct finding caught[MAX_CAUGHT];
+	/* The record of the attempt, as far as there is room, and its latest fault. */
+	u32 nr_points, after_points;
+	struct fi_point points[BOARD_POINTS], fault;
 };
 
 struct sweep {
@@ -333,8 +338,9 @@ int sweep_note_state(struct sweep *sw, const struct trial *t);
 void sweep_trial_failed(struct sweep *sw, const struct trial *t);
 /* The next trial of op, taken off its queue; false: there is none. */
 bool sweep_next_trial(struct sweep *sw, u32 op, struct trial *t);
-/* Queues each class of each operation as a whole. */
+/* Queues each class of each operation as a whole, or of one. */
 int sweep_queue_whole(struct sweep *sw);
+int sweep_queue_whole_op(struct sweep *sw, u32 op);
 /* All that still waits has failed. */
 void sweep_drop_trials(struct sweep *sw);
 /* Thins out the points of operations that have very many of a kind. */

@@ -238,6 +238,18 @@ static void read_record(struct sweep *sw, struct attempt *a, struct refusal *r)
 			check_fallback(sw, &sw->scratch[k], &sw->scratch[k + 1]);
 }
 
+/* For the parent of this process, which makes of it what follows. */
+static void post_record(struct sweep *sw)
+{
+	struct board *b = sw->board;
+
+	b->nr_points = sw->nr_scratch < BOARD_POINTS ? sw->nr_scratch : BOARD_POINTS;
+	b->after_points = sw->after_scratch < BOARD_POINTS ? sw->after_scratch : BOARD_POINTS;
+	memcpy(b->points, sw->scratch, b->nr_points * sizeof(b->points[0]));
+	if (sw->nr_faults)
+		b->fault = *latest_fault(sw);
+}
+
 static void judge_benign(struct sweep *sw, u32 op, struct attempt *a)
 {
 	const struct golden_op *g = &sw->ops[op];
@@ -363,6 +375,8 @@ static int attempt_once(struct sweep *sw, const struct trial *t, struct attempt 
 	fi_disarm(fi);
 	read_record(sw, a, &r);
 	fi_record(fi, NULL, 0);
+	if (sw->board)
+		post_record(sw);
 	/* The injector's own count, over all of its life, has to say the same. */
 	if (fi->stats.delivered - refused != fi->op_delivered ||
 	    (t->kind == TRIAL_POINT && fi->op_delivered > 1))

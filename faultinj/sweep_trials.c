@@ -342,7 +342,8 @@ int sweep_follow(struct sweep *sw, const struct trial *t, const struct attempt *
 		err = follow_point(sw, t, a);
 		ret = follow_persistent(sw, t, a);
 		err = err ? err : ret;
-		return err || !sw->opt->pairs ? err : follow_state(sw, t, a);
+		/* the state that a child has left is not here to be looked at */
+		return err || !sw->opt->pairs || sw->board ? err : follow_state(sw, t, a);
 	case TRIAL_EXPLORE:
 	case TRIAL_PAIR:
 		return follow_children(sw, t, a);
@@ -479,7 +480,7 @@ static int queue_class(struct sweep *sw, u32 i, u8 class, u64 sites)
 	return queue(sw, &t);
 }
 
-static int queue_whole_op(struct sweep *sw, u32 op)
+int sweep_queue_whole_op(struct sweep *sw, u32 op)
 {
 	const struct golden_op *g = &sw->ops[op];
 	u32 first[FL_NR_CLASSES], classes = 0;
@@ -515,7 +516,7 @@ int sweep_queue_whole(struct sweep *sw)
 	int err = 0;
 
 	for (u32 op = 0; !err && !sw->opt->single && op < sw->nr_ops; op++)
-		err = queue_whole_op(sw, op);
+		err = sweep_queue_whole_op(sw, op);
 	return err;
 }
 

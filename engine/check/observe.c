@@ -509,31 +509,6 @@ static void observe_pte(struct table_walk *w, u64 addr, pte_t e)
 	obs(o, OBS_pte_raw_bits, w->mm, addr, e & ~_PAGE_PFN_MASK);
 }
 
-/* All that a digest has of a page, where it is and what it is mapped by left aside. */
-static void stamp_page(struct observer *o, const struct page *page)
-{
-	bool user = page->type == PAGE_ANON || page->type == PAGE_FILE || page->type == PAGE_TAIL ||
-		    page->type == PAGE_KERNEL;
-	u64 flags = (u64)page->mlocked | (u64)page->lazyfree << 1 | (u64)page->dirty << 2 |
-		    (u64)page->cache_node.linked << 3 | (u64)page->memcg << 8 |
-		    (u64)page->seen[SEEN_CACHED] << 16 | (u64)page->swap << 32;
-	u64 belongs = page->block ? page->block->pfn : 0;
-
-	if (page->type == PAGE_FILE && page->mapping)
-		belongs = page->mapping->host->ino;
-	digest_add(o->digest, page->pfn << 16 | (u64)page->type << 8 | page->order,
-		   (u64)(u32)atomic_read(&page->_refcount) << 32 | (u32)page->_mapcount, flags);
-	digest_add(o->digest, page->index, belongs, user && page->mem ? page_tag(page) : page->sum);
-}
-
-static void stamp_pages(struct observer *o)
-{
-	for (u32 i = 0; i < o->m->nr_chunks; i++)
-		for (u32 j = 0; j < MEM_MAP_CHUNK; j++)
-			if (o->m->mem_map[i][j].type != PAGE_FREE)
-				stamp_page(o, &o->m->mem_map[i][j]);
-}
-
 static void found_table(struct observer *o, const struct page *pt)
 {
 	o->pages[pt->type]--;
@@ -561,6 +536,33 @@ static void found_deposits(struct observer *o, const struct page *first)
 		found_table(o, pt);
 		pt = list_first_entry(&pt->lru, struct page, lru);
 	} while (pt != first && max--);
+}
+
+/* All that a digest has of a page, where it is and what it is mapped by left aside. */
+static void stamp_page(struct observer *o, const struct page *page)
+{
+	bool user = page->type == PAGE_ANON || page->type == PAGE_FILE || page->type == PAGE_TAIL ||
+		    page->type == PAGE_KERNEL;
+	u64 flags = (u64)page->mlocked | (u64)page->lazyfree << 1 | (u64)page->dirty << 2 |
+		    (u64)page->cache_node.linked << 3 | (u64)(page->ptl != NULL) << 4 |
+		    (u64)(page->pgd_user != NULL) << 5 | (u64)page->memcg << 8 |
+		    (u64)page->seen[SEEN_CACHED] << 16 | (u64)page->swap << 32;
+	u64 belongs = page->block ? page->block->pfn : 0;
+
+	if (page->type == PAGE_FILE && page->mapping)
+		belongs = page->mapping->host->ino;
+	digest_add(o->digest, page->pfn << 16 | (u64)page->type << 8 | page->order,
+		   (u64)(u32)atomic_read(&page->_refcount) << 32 | (u32)page->_mapcount, flags);
+	digest_add(o->digest, page->index, belongs, user && page->mem ? page_tag(page) : page->sum);
+	found_deposits(o, page->pmd_huge_pte);
+}
+
+static void stamp_pages(struct observer *o)
+{
+	for (u32 i = 0; i < o->m->nr_chunks; i++)
+		for (u32 j = 0; j < MEM_MAP_CHUNK; j++)
+			if (o->m->mem_map[i][j].type != PAGE_FREE)
+				stamp_page(o, &o->m->mem_map[i][j]);
 }
 
 static void observe_table(struct table_walk *w, const struct page *pt, enum pt_level level,
@@ -655,6 +657,7 @@ static void observe_tables(struct observer *o, u32 number, const struct mm_struc
 	}
 	if (o->stamp) {
 		digest_add(o->digest, number, pgd->pfn, 0);
+		found_deposits(o, mm->pmd_huge_pte);
 		return;
 	}
 	found_pgd(o, pgd);

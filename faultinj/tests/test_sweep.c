@@ -1177,6 +1177,10 @@ static void test_fork(void **state)
 	assert_int_equal(r->stats.verified, both->stats.verified);
 	assert_int_equal(r->stats.crashes, 0);
 	assert_true(r->children >= r->stats.met);
+	assert_int_equal(r->stats.pairs, both->stats.pairs);
+	assert_int_equal(r->stats.persistent, both->stats.persistent);
+	assert_int_equal(r->stats.persistent_same, both->stats.persistent_same);
+	assert_true(r->stats.pairs && r->stats.persistent);
 	free(both);
 	free(r);
 
@@ -1250,6 +1254,14 @@ static void test_trials(void **state)
 			 "op=4.slab@anon_vma_clone_nowait:1,op=4.slab@anon_vma_clone_avc:1");
 	assert_int_equal(f->nr_faults, 2);
 	assert_only(r, ORACLE_invariant);
+	free(r);
+	r = sweep_with(program, NR_OPS, PAIR, 0, SWEEP_FORK, 0);
+	f = assert_found(r, PAIR, ORACLE_invariant, "G-99",
+			 "op=4.slab@anon_vma_clone_nowait:1,op=4.slab@anon_vma_clone_avc:1");
+	assert_true(f->confirmed);
+	free(r);
+	r = sweep_with(program, NR_OPS, ALL_AFTER, 0, SWEEP_FORK, 0);
+	assert_found(r, ALL_AFTER, ORACLE_invariant, "G-99", NULL);
 	free(r);
 
 	r = sweep(ALL_AFTER);
