@@ -315,14 +315,17 @@ static bool same_policy(struct change *c, bool in_range, const struct area *b, c
 	return a->policy == b->policy;
 }
 
-/* Has the stack grown to such a word, or by a guard page to one page more? */
-static bool grown_for_tid(const struct change *c, u32 mm, const struct area *a)
+/*
+ * Has the stack, from addr on, grown to such a word, or by a guard page to one page more? It may be
+ * one with what lies below now.
+ */
+static bool grown_for_tid(const struct change *c, u32 mm, const struct area *a, u64 addr)
 {
 	for (u32 i = 0; i < c->nr_tids && a->flags & VM_GROWSDOWN; i++) {
 		u64 page = c->tids[i].addr & PAGE_MASK;
 
-		if (c->tids[i].mm == mm && page < a->end && a->start <= page &&
-		    a->start + PAGE_SIZE >= page)
+		if (c->tids[i].mm == mm && page < a->end && addr <= page &&
+		    addr + PAGE_SIZE >= page)
 			return true;
 	}
 	return false;
@@ -342,7 +345,7 @@ static bool same_piece(struct change *c, u32 mm, const struct area *b, u64 addr)
 	if (is_cut(c, mm, addr))
 		return !a;
 	if (!b && a && c->kind == CHANGE_KILLED)
-		return grown_for_tid(c, mm, a);
+		return grown_for_tid(c, mm, a, addr);
 	if (!a || !b)
 		return !a && !b;
 	if (!paired(c->files, c->max_file, b->file, a->file) || b->special != a->special ||
