@@ -315,14 +315,14 @@ static bool same_policy(struct change *c, bool in_range, const struct area *b, c
 	return a->policy == b->policy;
 }
 
-/* Has the stack grown to such a word, or by a guard page to one page more? */
-static bool grown_for_tid(const struct change *c, u32 mm, const struct area *a)
+/* Has the stack grown to such a word, or by a guard page to one page more: down to addr? */
+static bool grown_for_tid(const struct change *c, u32 mm, const struct area *a, u64 addr)
 {
 	for (u32 i = 0; i < c->nr_tids && a->flags & VM_GROWSDOWN; i++) {
 		u64 page = c->tids[i].addr & PAGE_MASK;
 
-		if (c->tids[i].mm == mm && page < a->end && a->start <= page &&
-		    a->start + PAGE_SIZE >= page)
+		if (c->tids[i].mm == mm && page < a->end && addr <= page &&
+		    addr + PAGE_SIZE >= page)
 			return true;
 	}
 	return false;
@@ -342,7 +342,7 @@ static bool same_piece(struct change *c, u32 mm, const struct area *b, u64 addr)
 	if (is_cut(c, mm, addr))
 		return !a;
 	if (!b && a && c->kind == CHANGE_KILLED)
-		return grown_for_tid(c, mm, a);
+		return grown_for_tid(c, mm, a, addr);
 	if (!a || !b)
 		return !a && !b;
 	if (!paired(c->files, c->max_file, b->file, a->file) || b->special != a->special ||
