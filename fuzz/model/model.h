@@ -6,7 +6,7 @@
  * its own. A fork copies both; a store puts a number into a page; a load takes it out. There are no
  * VMAs that merge or split, no page tables, no reverse maps, no shared copies, no swap: all of that
  * is how the engine does it, and must not be seen. Nothing of the engine is used here but the types
- * and the numbers that user space passes; the specification is facts §7, §9, §15, §21, §25.
+ * and the numbers that user space passes; the specification is facts §7, §9, §10, §15, §21, §25.
  *
  * The model acts after the engine did, as if nothing had been refused. Where what happens is policy
  * of the engine (was there memory? how was a range cut into VMAs?) the caller says so in `in`, and
