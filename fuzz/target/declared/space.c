@@ -315,14 +315,10 @@ static bool same_policy(struct change *c, bool in_range, const struct area *b, c
 	return a->policy == b->policy;
 }
 
-<<<<<<< HEAD
 /*
  * Has the stack, from addr on, grown to such a word, or by a guard page to one page more? It may be
  * one with what lies below now.
  */
-=======
-/* Has the stack grown to such a word, or by a guard page to one page more: down to addr? */
->>>>>>> mdl
 static bool grown_for_tid(const struct change *c, u32 mm, const struct area *a, u64 addr)
 {
 	for (u32 i = 0; i < c->nr_tids && a->flags & VM_GROWSDOWN; i++) {
