@@ -346,6 +346,14 @@ void sweep_drop_trials(struct sweep *sw);
 /* Thins out the points of operations that have very many of a kind. */
 int sweep_prune(struct sweep *sw);
 
+/* ---- sweep_golden.c ------------------------------------------------------------------------- */
+
+/*
+ * Lists points, outcomes and digests of all operations, and repeats that. -EBADMSG: the second run
+ * was another, which is reported. What is wrong without a fault is reported, too.
+ */
+int sweep_golden(struct sweep *sw);
+
 /* ---- sweep_fork.c --------------------------------------------------------------------------- */
 
 /* Every point that waits, in a child of its own. */
