@@ -2,6 +2,7 @@
 """`faultline bench engine` and `sweep`: rows as the contract says; a search that is not linear; identities."""
 
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -9,6 +10,7 @@ import unittest
 from pathlib import Path
 
 FAULTLINE = sys.argv.pop(1)
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def bench(*args):
@@ -76,6 +78,23 @@ class Bench(unittest.TestCase):
         self.assertGreater(rows["rerun.point.60"]["ratio"], 1)
         self.assertGreater(rows["corpus.sweep"]["ratio"], 1)
         self.assertEqual({"injector.bare", "injector.traced", "corpus.point"} - set(rows), set())
+
+    # Programs that ask for as much as an input can: what one costs is bounded, and so is its memory.
+    def test_hostile(self):
+        r = bench("fuzz", "--json", "--rounds", "1", str(ROOT / "corpus/bench/hostile.txt"))
+        self.assertEqual(r.returncode, 0, r.stderr)
+        rows = {x["name"]: x for x in map(json.loads, r.stdout.splitlines())}
+        self.assertEqual(rows["fuzz.input"]["against"], "the longest one")
+        if "sanitizers" not in r.stderr:
+            self.assertLess(rows["fuzz.input"]["baseline"], 1e6)
+            self.assertLess(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, 512 << 10)
+
+    def test_fuzz(self):
+        r = bench("fuzz", "--json", "--rounds", "1", str(ROOT / "corpus/bench/frozen.txt"))
+        self.assertEqual(r.returncode, 0, r.stderr)
+        rows = {x["name"]: x for x in map(json.loads, r.stdout.splitlines())}
+        self.assertEqual({"fuzz.input", "fuzz.op", "fuzz.full_checks"} |
+                         {"fuzz.share." + x for x in ("decode", "reset", "engine", "digest", "checks", "model")}, set(rows))
 
     def test_usage(self):
         for args in ([], ["nonsense"], ["sweep", "--ops", "0"], ["sweep", "--ops", "1,x"], ["engine", "--vmas", "0"], ["engine", "--vmas", ""],

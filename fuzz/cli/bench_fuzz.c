@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "bench.h"
+#include "../harness/harness.h"
 #include "cli.h"
 #include "target.h"
 
@@ -137,6 +138,8 @@ static bool run_program(struct fuzz_bench *b, struct program *p, enum part part)
 		.check = part == PART_FULL     ? CHECK_FULL
 			 : part >= PART_CHECKS ? CHECK_TOUCHED
 					       : CHECK_OFF,
+		.max_ops = HARNESS_MAX_OPS,
+		.max_work = HARNESS_MAX_WORK,
 		.no_digest = part < PART_DIGEST,
 		.no_model = part < PART_MODEL,
 		.fi = &b->fi,

@@ -26,6 +26,7 @@ static void run(struct program *p)
 		.alloc = fl_allocator_find("malloc"),
 		.check = CHECK_TOUCHED,
 		.max_ops = HARNESS_MAX_OPS,
+		.max_work = HARNESS_MAX_WORK,
 		.fi = &fi,
 		.position = &position,
 	};

@@ -21,6 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Bounds of one input: operations that run, and pages that its machine may have. */
 #define HARNESS_MAX_OPS	  512u
 #define HARNESS_MAX_PAGES 65536u
+/* Objects that its operations may meet, after which the rest of them is left out: less than 1 s. */
+#define HARNESS_MAX_WORK ((u64)1 << 20)
 
 /* False: the machine that the input asks for is none, or too large. */
 bool harness_machine(const struct program *p, struct machine_config *cfg);

@@ -842,6 +842,29 @@ static int plan_fits(const struct target *t, const struct fi_plan *plan)
 	return (plan ? plan->nr : 0) + most <= FI_MAX_ITEMS ? 0 : -E2BIG;
 }
 
+u64 target_work(const struct machine *m)
+{
+	const struct mm_struct *mm;
+	/* what tasks share is counted by comparing each with each */
+	u64 work = m->pages_in_use + m->nr_tasks * m->nr_tasks;
+
+	for (unsigned int i = 0; i < NR_CACHES; i++)
+		work += m->caches[i].live;
+	list_for_each_entry(mm, &m->mms, mms)
+		for (unsigned int i = 0; i < NR_MM_COUNTERS; i++)
+			work += (u64)mm->rss_stat[i];
+	return work;
+}
+
+/* May one more operation run? */
+static bool within_budget(struct target *t, u64 *work)
+{
+	if (!t->opt.max_work || !t->m)
+		return true;
+	*work += target_work(t->m);
+	return *work <= t->opt.max_work;
+}
+
 int target_run(struct target *t, const struct fi_plan *plan, struct target_result *res)
 {
 	static const struct fi_plan none;
@@ -849,6 +872,7 @@ int target_run(struct target *t, const struct fi_plan *plan, struct target_resul
 	struct fi_stats start = fi->stats;
 	u32 nr_ops = target_nr_ops(t);
 	struct outcome out;
+	u64 work = 0;
 	u64 digest;
 	int err;
 
@@ -863,6 +887,10 @@ int target_run(struct target *t, const struct fi_plan *plan, struct target_resul
 	fi_arm(fi, plan ? plan : &none);
 	err = target_reset(t);
 	for (u32 i = 0; !err && i < nr_ops && !t->broken; i++) {
+		if (!within_budget(t, &work)) {
+			nr_ops = i;
+			break;
+		}
 		if (t->opt.event)
 			fi_record(fi, t->opt.points, t->opt.max_points);
 		target_apply(t, i, &out);

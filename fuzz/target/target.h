@@ -91,6 +91,7 @@ struct target_options {
 	bool no_digest;	     /* the trace hash ends without the last state; for measurements */
 	bool no_marks;	     /* target_run() leaves the program's marks out, as a sweep does */
 	u32 max_ops;	     /* operations that run before the rest is left out, 0: all */
+	u64 max_work;	     /* objects met by the operations, see target_work(); 0: any number */
 	struct fi *fi;	     /* the injector; the caller's, so that it may lie in shared memory */
 	struct cover *cover; /* or NULL */
 	volatile u32 *position; /* operation about to run is stored there, or NULL */
@@ -196,12 +197,19 @@ struct target_result {
 	u64 met, delivered;
 	u64 refills; /* what the backend asked for itself, not in met */
 	u32 findings;
-	bool truncated; /* max_ops was reached */
+	bool truncated; /* max_ops or max_work was reached */
 	u64 trace_hash;
 	u64 strict; /* digest of the last state, caches and counts of the past included; if asked
 		       for */
 	struct model_stats model;
 };
+
+/*
+ * What an operation and the checks after it may have to look at: objects, pairs of tasks, and
+ * entries of page tables. The sum over the operations of a run says what it costs, the same on each
+ * machine.
+ */
+u64 target_work(const struct machine *m);
 
 /*
  * Runs the whole program once in a fresh machine, its marks and the plan (or NULL) armed, judges

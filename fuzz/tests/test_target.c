@@ -217,6 +217,29 @@ static void test_max_ops(void **state)
 	done(b);
 }
 
+/* What is left out follows from what there is to look at, not from the time. */
+static void test_work_is_bounded(void **state)
+{
+	struct bench *b = setup(HEAD "t0: t1 = fork()\nt0: t2 = fork()\nt0: t3 = fork()\n"
+				     "t0: t4 = fork()\n",
+				CHECK_TOUCHED, "malloc");
+	struct target_result res, again;
+
+	(void)state;
+	b->t.opt.max_work = 250;
+	res = run(b, NULL);
+	again = run(b, NULL);
+	assert_true(res.truncated);
+	assert_in_range(res.ops, 1, 3);
+	assert_int_equal(res.findings, 0);
+	assert_int_equal(again.ops, res.ops);
+	assert_int_equal(again.trace_hash, res.trace_hash);
+	b->t.opt.max_work = 0;
+	res = run(b, NULL);
+	assert_false(res.truncated);
+	done(b);
+}
+
 /* ---- trace_hash ----------------------------------------------------------------------------- */
 
 #define FORKS                                        \
@@ -727,6 +750,7 @@ int main(void)
 		cmocka_unit_test(test_two_side_by_side),
 		cmocka_unit_test(test_little_memory),
 		cmocka_unit_test(test_cover),
+		cmocka_unit_test(test_work_is_bounded),
 		cmocka_unit_test(test_refill),
 	};
 
