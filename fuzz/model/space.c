@@ -532,8 +532,9 @@ static void populate(struct model *m, const struct m_effect *e, m_present_fn pre
 			continue;
 		if (a->obj != M_NONE) {
 			u64 size = m->object[a->obj].size, at = m_object_page(a, addr);
+			u64 there = at < size ? size - at : 0;
 
-			end = at >= size ? addr : min_u64(end, addr + ((size - at) << PAGE_SHIFT));
+			end = addr + (min_u64(there, (end - addr) >> PAGE_SHIFT) << PAGE_SHIFT);
 		}
 		for (; addr < end; addr += PAGE_SIZE) {
 			if (m_is_guard_page(m, s, i, addr))

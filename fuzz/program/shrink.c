@@ -339,24 +339,25 @@ static u64 magnitude(u64 val)
 	return (s64)val < 0 ? -val : val;
 }
 
-/*
- * How far from simple: a proposal is made only when it is less, so that there is an end. Higher
- * digits first: kind of base, odd bytes, size.
- */
-static u64 addr_weight(const struct arg *a)
+/* A proposal is made only when it is simpler, so that there is an end: by kind of base, odd bytes,
+ * size. */
+static bool simpler_addr(const struct arg *a, const struct arg *than)
 {
 	static const u8 rank[NR_BASES] = {[BASE_WINDOW] = 1,
 					  [BASE_REF] = 2,
 					  [BASE_BRK] = 2,
 					  [BASE_STACK] = 2,
 					  [BASE_ABS] = 3};
-	u64 size = magnitude(a->val) >> PAGE_SHIFT;
+	bool nil = a->base == BASE_ABS && !a->val, than_nil = than->base == BASE_ABS && !than->val;
+	bool odd = offset_in_page(a->val), than_odd = offset_in_page(than->val);
 
-	if (a->base == BASE_ABS && !a->val)
-		return 0;
-	return (u64)rank[a->base] << 60 | (u64)(offset_in_page(a->val) != 0) << 59 |
-	       min_u64(size, ((u64)1 << 40) - 1) << 12 |
-	       min_u64(offset_in_page(magnitude(a->val)), 4095);
+	if (nil || than_nil)
+		return nil && !than_nil;
+	if (rank[a->base] != rank[than->base])
+		return rank[a->base] < rank[than->base];
+	if (odd != than_odd)
+		return than_odd;
+	return magnitude(a->val) < magnitude(than->val);
 }
 
 static u64 len_weight(u64 len)
@@ -365,8 +366,21 @@ static u64 len_weight(u64 len)
 	return (u64)(offset_in_page(len) != 0) << 63 | (len ? len >> 1 : (u64)1 << 61);
 }
 
+/*
+ * What to take away once half is too much: a quarter, an eighth, and so on, at last one unit; 0:
+ * that was it. One unit at a time would take as long as the number is large.
+ */
+static u64 nth_cut(u64 size, u32 n, u64 unit)
+{
+	u64 last = n < 62 ? (size >> (n + 1)) / unit : 0, cut = last / 2;
+
+	return cut ? cut * unit : !n || last > 1 ? unit : 0;
+}
+
 static bool rounder_addr(const struct arg *old, u32 alt, struct arg *a)
 {
+	u64 cut;
+
 	*a = *old;
 	switch (alt) {
 	case 0:
@@ -384,16 +398,17 @@ static bool rounder_addr(const struct arg *old, u32 alt, struct arg *a)
 	case 4:
 		a->val = (u64)((s64)old->val / 2) & ~(u64)(PAGE_SIZE - 1);
 		return true;
-	case 5:
-		a->val = (s64)old->val < 0 ? old->val + PAGE_SIZE : old->val - PAGE_SIZE;
-		return true;
 	default:
-		return false;
+		cut = nth_cut(magnitude(old->val), alt - 5, PAGE_SIZE);
+		a->val = (s64)old->val < 0 ? old->val + cut : old->val - cut;
+		return cut;
 	}
 }
 
 static bool rounder_len(u64 old, u32 alt, u64 *len)
 {
+	u64 cut;
+
 	switch (alt) {
 	case 0:
 	case 1:
@@ -406,16 +421,17 @@ static bool rounder_len(u64 old, u32 alt, u64 *len)
 	case 4:
 		*len = old & ~(u64)(PAGE_SIZE - 1);
 		return true;
-	case 5:
-		*len = old - PAGE_SIZE;
-		return true;
 	default:
-		return false;
+		cut = nth_cut(old, alt - 5, PAGE_SIZE);
+		*len = old - cut;
+		return cut;
 	}
 }
 
 static bool rounder_value(u64 old, u32 alt, u64 *val)
 {
+	u64 cut;
+
 	switch (alt) {
 	case 0:
 	case 1:
@@ -424,11 +440,10 @@ static bool rounder_value(u64 old, u32 alt, u64 *val)
 	case 2:
 		*val = old / 2;
 		return true;
-	case 3:
-		*val = old - 1;
-		return true;
 	default:
-		return false;
+		cut = nth_cut(old, alt - 3, 1);
+		*val = old - cut;
+		return cut;
 	}
 }
 
@@ -458,7 +473,7 @@ static bool rounder_arg(const struct op_arg_info *info, const struct arg *old, u
 		more = alt ? rounder_addr(old, alt - 1, &a) : true;
 		if (!alt && info->optional)
 			a = (struct arg){0};
-		if (more && addr_weight(&a) < addr_weight(old))
+		if (more && simpler_addr(&a, old))
 			*out = a;
 		return more;
 	case ARG_LEN:
@@ -639,6 +654,10 @@ void shrink_judge(struct shrink *s, bool taken)
 	program_free(&s->cur);
 	s->cur = s->cand;
 	s->changed = true;
-	/* the same place once more: what stands there now may get smaller, too */
-	s->alt = 0;
+	/*
+	 * The same place once more: what stands there now may get smaller, too. What was too much
+	 * to take away from an argument is tried again in the next round.
+	 */
+	if (s->phase != PHASE_ARGS)
+		s->alt = 0;
 }

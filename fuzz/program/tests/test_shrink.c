@@ -120,6 +120,42 @@ static void test_small(void **state)
 	program_free(&p);
 }
 
+/* A length, a value and an address of which no other proposal than a little less is kept. */
+static bool still_large(const struct program *p)
+{
+	bool len = false, val = false, addr = false;
+
+	for (u32 i = 0; i < p->nr_ops; i++) {
+		const struct op *op = &p->ops[i];
+
+		len |= op->code == OP_open && op->args[0].val > 0x7123456789abcdefu;
+		val |= op->code == OP_ioprio && op->args[0].val > 0xfedcba9876543210u;
+		addr |= op->code == OP_read && op->args[0].base == BASE_WINDOW &&
+			op->args[0].val > 0x123456789abcdu;
+	}
+	return len && val && addr;
+}
+
+/* As near as they get, and not in as many steps as they are large (MAX_STEPS). */
+static void test_large(void **state)
+{
+	static const char text[] = MAGIC "t0: f0 = open(0xffffffffd32d8000, r)\n"
+					 "t0: ioprio(0xffffffffffffffff)\n"
+					 "t0: read(w+0x7fffffffffffp)\n";
+	struct prog_error err;
+	struct program p;
+	char *out;
+
+	(void)state;
+	assert_int_equal(program_parse(&p, text, strlen(text), &err), 0);
+	out = shrunk(&p, still_large);
+	assert_string_equal(out, MAGIC "t0: f0 = open(0x7123456789abd000, none)\n"
+				       "t0: ioprio(0xfedcba9876543211)\n"
+				       "t0: read(w+0x123456789b000)\n");
+	free(out);
+	program_free(&p);
+}
+
 static u32 count(const struct program *p, enum op_code code)
 {
 	u32 nr = 0;
@@ -192,6 +228,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_small),
+		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_generated),
 		cmocka_unit_test(test_ops_only),
 	};
